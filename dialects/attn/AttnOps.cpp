@@ -1,0 +1,4 @@
+#include "dialects/attn/AttnDialect.h"
+
+#define GET_OP_CLASSES
+#include "dialects/attn/AttnOps.cpp.inc"

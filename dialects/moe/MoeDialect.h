@@ -1,0 +1,23 @@
+//===- MoeDialect.h - the moe dialect ----------------------------------===//
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/moe/MoeDialect.h.inc"
+#include "dialects/moe/MoeEnums.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/moe/MoeTypes.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/moe/MoeAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/moe/MoeOps.h.inc"

@@ -1,0 +1,21 @@
+#include "moec/InitAll.h"
+
+#include "dialects/attn/AttnDialect.h"
+#include "dialects/moe/MoeDialect.h"
+#include "dialects/onnx/OnnxDialect.h"
+#include "dialects/rt/RtDialect.h"
+#include "passes/Passes.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+
+void moec::registerAllDialects(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  registry.insert<onnx::OnnxDialect, moe::MoeDialect, attn::AttnDialect, rt::RtDialect>();
+}
+
+void moec::registerAllPasses() {
+  mlir::registerAllPasses();
+  registerPipelines();
+}

@@ -1,0 +1,15 @@
+import os
+
+import lit.formats
+
+config.name = "moec"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "models", "unit", "e2e"]
+config.test_source_root = os.path.join(config.moec_source_dir, "test")
+config.test_exec_root = os.path.join(config.moec_binary_dir, "test")
+config.environment["PATH"] = os.path.pathsep.join(
+    [os.path.join(config.moec_binary_dir, "bin"), config.llvm_tools_dir, config.environment["PATH"]]
+)
+config.substitutions.append(("%models", os.path.join(config.test_source_root, "models")))
+config.substitutions.append(("%sources", config.moec_source_dir))

@@ -7,11 +7,11 @@ func.func @node(%a: tensor<?x4xf32>, %c: tensor<i1>) -> !onnx.unknown {
   %axes = onnx.constant dense<[0, 1]> : tensor<2xsi64>
   // CHECK: onnx.absent : none
   %none = onnx.absent : none
-  // CHECK: onnx.node "ReduceSum" version 13 parameters {keepdims = 0 : i64} (%{{.*}}, %{{.*}}) : (tensor<?x4xf32>, tensor<2xsi64>) -> !onnx.unknown
+  // CHECK: onnx.node "ReduceSum" version 13 parameters {keepdims = 0 : i64}(%{{.*}}, %{{.*}}) : (tensor<?x4xf32>, tensor<2xsi64>) -> !onnx.unknown
   %s = onnx.node "ReduceSum" version 13 parameters {keepdims = 0 : i64} (%a, %axes) : (tensor<?x4xf32>, tensor<2xsi64>) -> !onnx.unknown
   // CHECK: onnx.node domain "com.microsoft" "GatedAdd" version 1
   %g = onnx.node domain "com.microsoft" "GatedAdd" version 1 (%s, %none) : (!onnx.unknown, none) -> !onnx.unknown
-  // CHECK: onnx.node "If" version 19 (%{{.*}}) {
+  // CHECK: onnx.node "If" version 19(%{{.*}}) {
   %r = onnx.node "If" version 19 (%c) {
     onnx.yield %g : !onnx.unknown
   }, {

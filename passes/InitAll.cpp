@@ -3,6 +3,7 @@
 #include "dialects/attn/AttnDialect.h"
 #include "dialects/moe/MoeDialect.h"
 #include "dialects/onnx/OnnxDialect.h"
+#include "dialects/rt/RtBufferization.h"
 #include "dialects/rt/RtDialect.h"
 #include "passes/Passes.h"
 #include "mlir/InitAllDialects.h"
@@ -13,9 +14,11 @@ void moec::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   registry.insert<onnx::OnnxDialect, moe::MoeDialect, attn::AttnDialect, rt::RtDialect>();
+  rt::registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 void moec::registerAllPasses() {
   mlir::registerAllPasses();
+  registerMoecPasses();
   registerPipelines();
 }

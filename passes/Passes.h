@@ -12,7 +12,13 @@ namespace moec {
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
 
-/// Registers the named pipelines of Pipelines.cpp (`--moec-raise`, ...).
+/// The stages of the compiler, in order; each is also a named pipeline of
+/// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.
+void buildFusePipeline(mlir::OpPassManager &pm);
+void buildPlanPipeline(mlir::OpPassManager &pm);
+void buildEmitPipeline(mlir::OpPassManager &pm);
+
+/// Registers the stages as pipelines.
 void registerPipelines();
 
 } // namespace moec

@@ -4,4 +4,104 @@
 
 include "mlir/Pass/PassBase.td"
 
+def BindOutputsPass : Pass<"rt-bind-outputs", "mlir::ModuleOp"> {
+  let summary = "Write the results of @main where the caller wants them";
+  let description = [{
+    Each result becomes an `rt.output` of its size, into which the tensor is
+    materialised. Sizes are expressed by the inputs' dimensions and the
+    `rt.output` moves to the start where possible, so that bufferisation can
+    compute the tensor in place.
+
+    ```mlir
+    return %y : tensor<?xf32>
+    ```
+    becomes
+    ```mlir
+    %d = tensor.dim %x, %c0 : tensor<?xf32>
+    %out = rt.output 0 [%d] : memref<?xf32>
+    ...
+    bufferization.materialize_in_destination %y in restrict writable %out
+    return
+    ```
+  }];
+  let dependentDialects = ["mlir::bufferization::BufferizationDialect", "mlir::tensor::TensorDialect",
+                           "moec::rt::RtDialect"];
+}
+
+def PlanMemoryPass : Pass<"rt-plan-memory", "mlir::ModuleOp"> {
+  let summary = "Give buffers whose sizes follow from the inputs' sizes a place in one arena";
+  let description = [{
+    Buffers are grouped by the product of dimensions that their sizes are
+    multiples of; inside a group they share memory by lifetime, at offsets that
+    are constant multiples of the product. Buffers whose sizes depend on data,
+    or which outlive an iteration of a loop, stay on the heap.
+
+    ```mlir
+    %a = memref.alloc(%n) : memref<?x16xf32>
+    ```
+    becomes
+    ```mlir
+    %arena = rt.arena %bytes : memref<?xi8>
+    %a = memref.view %arena[%offset][%n] : memref<?xi8> to memref<?x16xf32>
+    ```
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::memref::MemRefDialect",
+                           "moec::rt::RtDialect"];
+}
+
+def OutlineKernelsPass : Pass<"rt-outline-kernels", "mlir::ModuleOp"> {
+  let summary = "Turn every computation of @main into the launch of a kernel";
+  let description = [{
+    Each linalg operation and copy on memrefs becomes loops in a function with
+    the attribute `rt.kernel`, equal ones sharing one function, and an
+    `rt.launch`. The outer parallel loops are the launch's grid. Computations
+    of a few steps stay in host code: they are shape arithmetic.
+  }];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect", "moec::rt::RtDialect"];
+}
+
+def LowerKernelSignaturesPass : Pass<"rt-lower-kernel-signatures", "mlir::ModuleOp"> {
+  let summary = "Make kernels read their arguments from the table of the module ABI";
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect"];
+}
+
+def LowerHostPass : Pass<"rt-lower-host", "mlir::ModuleOp"> {
+  let summary = "Lower the rt operations of @main to calls of the runtime's services";
+  let description = [{
+    @main becomes `moec_entry` of include/moec/module_abi.h. The tables that
+    the metadata lists (inputs, weights, kernels, sites) are recorded as
+    attributes of the function.
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect"];
+}
+
+def LowerAssertsPass : Pass<"rt-lower-asserts", "mlir::ModuleOp"> {
+  let summary = "Make failed checks end the execution with a message";
+  let description = [{
+    Runs on the control-flow form. In host code a failed `cf.assert` calls the
+    `fail` service, in a kernel it sets the status word and leaves the kernel.
+    The messages are recorded as `rt.messages` of the module.
+  }];
+  let dependentDialects = ["mlir::cf::ControlFlowDialect", "mlir::LLVM::LLVMDialect"];
+}
+
+def FuseElementwisePass : Pass<"moec-fuse-elementwise", "mlir::ModuleOp"> {
+  let summary = "Fuse elementwise producers into consumers that read each element once";
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
+def LowerMathPass : Pass<"moec-lower-math", "mlir::ModuleOp"> {
+  let summary = "Express exp, tanh, log and bf16 conversions by arithmetic";
+  let description = [{
+    One polynomial serves scalars and vectors alike, so that a loop's tail gives
+    the same bits as its body, on every chip. Narrow floats are computed in f32
+    and rounded where the IR says so. Other functions call libm.
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect",
+                           "mlir::vector::VectorDialect"];
+}
+
 #endif

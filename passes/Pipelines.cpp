@@ -1,4 +1,112 @@
 //===- Pipelines.cpp - the compiler, stage by stage ----------------------===//
 #include "passes/Passes.h"
 
-void moec::registerPipelines() {}
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+void clean(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Fuse: tensors in, tensors out, fewer and larger computations.
+//===----------------------------------------------------------------------===//
+
+void buildFusePipeline(OpPassManager &pm) {
+  // Shape arithmetic folds first: what is static decides what can fuse.
+  clean(pm);
+  pm.addPass(createFuseElementwisePass());
+  clean(pm);
+}
+
+//===----------------------------------------------------------------------===//
+// Plan: tensors become memory, computations become kernel launches.
+//===----------------------------------------------------------------------===//
+
+void buildPlanPipeline(OpPassManager &pm) {
+  // Results are computed where the caller wants them; sizes come first.
+  pm.addPass(createBindOutputsPass());
+  clean(pm);
+  // A result's chain of destinations starts in the caller's memory.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
+  clean(pm);
+  // A buffer allocated once is not allocated in every iteration.
+  pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
+  pm.addPass(createOutlineKernelsPass());
+  clean(pm);
+  // Sizes that follow from the inputs share one arena; the others the heap.
+  pm.addPass(createPlanMemoryPass());
+  clean(pm);
+}
+
+//===----------------------------------------------------------------------===//
+// Emit: kernels and host code in the LLVM dialect, behind the module ABI.
+//===----------------------------------------------------------------------===//
+
+void buildEmitPipeline(OpPassManager &pm) {
+  // Narrow floats compute in f32 and round where the IR says so.
+  arith::ArithEmulateUnsupportedFloatsOptions narrow;
+  narrow.sourceTypeStrs = {"bf16", "f16"};
+  narrow.targetTypeStr = "f32";
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(narrow));
+  math::MathExtendToSupportedTypesOptions extend;
+  extend.extraTypeStrs = {"f32", "f64"};
+  extend.targetTypeStr = "f32";
+  pm.addPass(math::createMathExtendToSupportedTypes(extend));
+  pm.addPass(createLowerMathPass());
+
+  pm.addPass(createLowerHostPass());
+  pm.addPass(createLowerKernelSignaturesPass());
+
+  VectorTransferToSCFOptions transfers;
+  pm.addPass(createConvertVectorToSCFPass(transfers.enableFullUnroll()));
+  pm.addPass(memref::createExpandOpsPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createLowerAssertsPass());
+
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.x86Vector = true;
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  clean(pm);
+}
+
+void registerPipelines() {
+  PassPipelineRegistration<>("moec-fuse", "fuse tensor computations", buildFusePipeline);
+  PassPipelineRegistration<>("moec-plan", "bufferise, outline kernels, plan memory",
+                             buildPlanPipeline);
+  PassPipelineRegistration<>("moec-emit", "lower to the LLVM dialect", buildEmitPipeline);
+}
+
+} // namespace moec

@@ -1,0 +1,40 @@
+//===- LowerMath.cpp - elementary functions as arithmetic -----------------===//
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace moec {
+#define GEN_PASS_DEF_LOWERMATHPASS
+#include "passes/Passes.h.inc"
+} // namespace moec
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+/// The functions of hot loops; the others call libm.
+bool isApproximated(StringRef name) {
+  return llvm::is_contained({math::ExpOp::getOperationName(), math::TanhOp::getOperationName(),
+                             math::LogOp::getOperationName()},
+                            name);
+}
+
+struct LowerMathPass : impl::LowerMathPassBase<LowerMathPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateMathPolynomialApproximationPatterns(patterns, isApproximated);
+    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    arith::populateExpandBFloat16Patterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace moec

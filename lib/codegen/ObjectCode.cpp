@@ -1,0 +1,136 @@
+#include "lib/codegen/ObjectCode.h"
+
+#include "lib/codegen/Metadata.h"
+#include "moec/module_abi.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CpuTarget &target) {
+  [[maybe_unused]] static bool initialized = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  llvm::Triple triple(target.triple);
+  std::string error;
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found)
+    return nullptr;
+  llvm::TargetOptions options;
+  // Sums and roundings are what the IR says: nothing is contracted.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return std::unique_ptr<llvm::TargetMachine>(
+      found->createTargetMachine(triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+                                 std::nullopt, llvm::CodeGenOptLevel::Default));
+}
+
+/// Appends the moec_module_v1 and the function that returns it.
+void addModuleTable(llvm::Module &module, ArrayRef<Attribute> kernels, StringRef metadata,
+                    StringRef prefix) {
+  llvm::LLVMContext &context = module.getContext();
+  auto *pointer = llvm::PointerType::getUnqual(context);
+  auto *i32 = llvm::Type::getInt32Ty(context);
+  auto global = [&](llvm::Constant *value, StringRef name) {
+    return new llvm::GlobalVariable(module, value->getType(), /*isConstant=*/true,
+                                    llvm::GlobalValue::InternalLinkage, value, name);
+  };
+  llvm::SmallVector<llvm::Constant *> functions;
+  for (Attribute kernel : kernels)
+    functions.push_back(module.getFunction(cast<StringAttr>(kernel).getValue()));
+  auto *type = llvm::ArrayType::get(pointer, functions.size());
+  llvm::Constant *table = global(llvm::ConstantArray::get(type, functions), "moec_kernels");
+  llvm::Constant *text =
+      global(llvm::ConstantDataArray::getString(context, metadata), "moec_metadata");
+  llvm::Constant *members[] = {llvm::ConstantInt::get(i32, MOEC_ABI_VERSION),
+                               llvm::ConstantInt::get(i32, functions.size()), text,
+                               module.getFunction("moec_entry"), table};
+  llvm::Constant *description =
+      global(llvm::ConstantStruct::getAnon(members), "moec_description");
+  auto *accessor = llvm::Function::Create(llvm::FunctionType::get(pointer, false),
+                                          llvm::GlobalValue::ExternalLinkage, prefix + "_module",
+                                          module);
+  llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", accessor));
+  builder.CreateRet(description);
+}
+
+/// Everything but the accessor is the module's own, so that several modules
+/// can be linked into one program.
+void hideDefinitions(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      function.setLinkage(llvm::GlobalValue::InternalLinkage);
+  for (llvm::GlobalVariable &variable : module.globals())
+    if (!variable.isDeclaration())
+      variable.setLinkage(llvm::GlobalValue::InternalLinkage);
+}
+
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.LoopUnrolling = false;
+  llvm::PassBuilder passes(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graphs;
+  llvm::ModuleAnalysisManager modules;
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(graphs);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, graphs, modules);
+  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O1).run(module, modules);
+}
+
+} // namespace
+
+FailureOr<std::unique_ptr<llvm::MemoryBuffer>> emitObject(ModuleOp module, const CpuTarget &target,
+                                                          StringRef metadata, StringRef prefix) {
+  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(target);
+  if (!machine)
+    return module.emitError("no code generator for '") << target.triple << "'";
+  registerBuiltinDialectTranslation(*module.getContext());
+  registerLLVMDialectTranslation(*module.getContext());
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated = translateModuleToLLVMIR(module, context);
+  if (!translated)
+    return failure();
+  translated->setDataLayout(machine->createDataLayout());
+  translated->setTargetTriple(machine->getTargetTriple());
+  hideDefinitions(*translated);
+  auto entry = module.lookupSymbol<LLVM::LLVMFuncOp>("moec_entry");
+  addModuleTable(*translated, entry->getAttrOfType<ArrayAttr>("rt.kernels").getValue(), metadata,
+                 prefix);
+  for (llvm::Function &function : *translated)
+    if (!function.isDeclaration()) {
+      function.addFnAttr("target-cpu", target.cpu);
+      function.addFnAttr("target-features", target.features);
+      function.addFnAttr(llvm::Attribute::NoUnwind);
+    }
+  optimize(*translated, *machine);
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager emitter;
+  if (machine->addPassesToEmitFile(emitter, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+    return module.emitError("no object emitter for '") << target.triple << "'";
+  emitter.run(*translated);
+  return std::unique_ptr<llvm::MemoryBuffer>(std::make_unique<llvm::SmallVectorMemoryBuffer>(
+      std::move(bytes), "module.o", /*RequiresNullTerminator=*/false));
+}
+
+} // namespace moec

@@ -1,0 +1,97 @@
+#include "moec/Compiler.h"
+
+#include "lib/codegen/Jit.h"
+#include "lib/codegen/Metadata.h"
+#include "lib/codegen/ObjectCode.h"
+#include "passes/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+struct Stage {
+  const char *name;
+  void (*build)(OpPassManager &);
+};
+
+/// The compiler, in order.
+constexpr Stage kStages[] = {
+    {"fuse", buildFusePipeline},
+    {"plan", buildPlanPipeline},
+    {"emit", buildEmitPipeline},
+};
+
+LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef stage) {
+  SmallString<128> path(folder);
+  llvm::sys::path::append(path, std::to_string(number) + "-" + stage.str() + ".mlir");
+  std::error_code created = llvm::sys::fs::create_directories(folder);
+  llvm::Error error = created ? llvm::errorCodeToError(created)
+                              : llvm::writeToOutput(path, [&](llvm::raw_ostream &stream) {
+                                  module.print(stream);
+                                  return llvm::Error::success();
+                                });
+  if (error)
+    return module.emitError("cannot write ")
+           << path << ": " << llvm::toString(std::move(error));
+  return success();
+}
+
+CpuTarget cpuTarget(const CompileOptions &options) {
+  std::string triple = llvm::sys::getDefaultTargetTriple();
+  if (options.chip != "native")
+    return {triple, options.chip, ""};
+  std::string features;
+  for (const auto &[feature, enabled] : llvm::sys::getHostCPUFeatures())
+    if (enabled)
+      features += (features.empty() ? "+" : ",+") + feature.str();
+  return {triple, llvm::sys::getHostCPUName().str(), features};
+}
+
+} // namespace
+
+LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
+  for (auto [number, stage] : llvm::enumerate(kStages)) {
+    PassManager pm(module.getContext());
+    stage.build(pm);
+    if (failed(pm.run(module)))
+      return failure();
+    if (!options.dumpIrFolder.empty() &&
+        failed(dump(module, options.dumpIrFolder, number + 1, stage.name)))
+      return failure();
+  }
+  return success();
+}
+
+FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
+compileToObject(ModuleOp module, const CompileOptions &options, StringRef prefix) {
+  std::string metadata;
+  llvm::raw_string_ostream(metadata) << llvm::json::Value(describeModule(module));
+  return emitObject(module, cpuTarget(options), metadata, prefix);
+}
+
+CompiledModel::CompiledModel(std::unique_ptr<JitModule> code) : code(std::move(code)) {}
+CompiledModel::~CompiledModel() = default;
+const moec_module_v1 *CompiledModel::module() const { return code->module(); }
+
+std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOptions &options) {
+  if (failed(lowerToLlvm(module, options)))
+    return nullptr;
+  FailureOr<std::unique_ptr<llvm::MemoryBuffer>> object =
+      compileToObject(module, options, "moec");
+  if (failed(object))
+    return nullptr;
+  llvm::Expected<std::unique_ptr<JitModule>> code = JitModule::load(std::move(*object));
+  if (!code) {
+    module.emitError("cannot load the generated code: ") << llvm::toString(code.takeError());
+    return nullptr;
+  }
+  return std::make_unique<CompiledModel>(std::move(*code));
+}
+
+} // namespace moec

@@ -3,6 +3,7 @@
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
@@ -47,6 +48,8 @@ void buildPlanPipeline(OpPassManager &pm) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  // A loop may carry tensors that grow.
+  bufferize.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   clean(pm);
@@ -57,6 +60,8 @@ void buildPlanPipeline(OpPassManager &pm) {
   // Sizes that follow from the inputs share one arena; the others the heap.
   pm.addPass(createPlanMemoryPass());
   clean(pm);
+  // What is left on the heap is released when its last owner goes.
+  bufferization::buildBufferDeallocationPipeline(pm, {});
 }
 
 //===----------------------------------------------------------------------===//

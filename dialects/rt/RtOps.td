@@ -61,7 +61,7 @@ def Rt_LoadWeightOp : Rt_Op<"load_weight", [Pure, DeclareOpInterfaceMethods<Symb
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }
 
-def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemAlloc, MemWrite]>]> {
+def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemWrite]>]> {
   let summary = "Where the caller wants output `index`, of the given sizes";
   let description = [{
     Example:
@@ -75,7 +75,7 @@ def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemAlloc, MemWrite]>]> {
   let assemblyFormat = "$index `[` $sizes `]` attr-dict `:` type($result)";
 }
 
-def Rt_ArenaOp : Rt_Op<"arena", [MemoryEffects<[MemAlloc]>]> {
+def Rt_ArenaOp : Rt_Op<"arena", [MemoryEffects<[MemWrite]>]> {
   let summary = "The session's arena, of at least the given number of bytes";
   let arguments = (ins Index:$bytes);
   let results = (outs MemRefRankOf<[I8], [1]>:$result);

@@ -3,6 +3,7 @@
 #include "lib/codegen/Jit.h"
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
+#include "lib/weights/WeightsFile.h"
 #include "passes/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
@@ -69,21 +70,43 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
 }
 
 FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
-compileToObject(ModuleOp module, const CompileOptions &options, StringRef prefix) {
-  std::string metadata;
-  llvm::raw_string_ostream(metadata) << llvm::json::Value(describeModule(module));
-  return emitObject(module, cpuTarget(options), metadata, prefix);
+compileToObject(ModuleOp module, const CompileOptions &options, StringRef weightsPath,
+                StringRef prefix, const Progress &progress) {
+  FailureOr<std::vector<WeightSpec>> weights = takeWeights(module);
+  if (failed(weights))
+    return failure();
+  llvm::json::Object metadata = describeModule(module);
+  metadata["target"] = "cpu";
+  llvm::Expected<llvm::json::Object> written =
+      writeWeights(*weights, options.modelPath, weightsPath, [&](uint64_t done, uint64_t all) {
+        if (progress)
+          progress("writing weights", done, all);
+      });
+  if (!written)
+    return module.emitError() << llvm::toString(written.takeError());
+  metadata["weights"] = std::move(*written);
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::json::Value(std::move(metadata));
+  return emitObject(module, cpuTarget(options), text, prefix);
 }
 
-CompiledModel::CompiledModel(std::unique_ptr<JitModule> code) : code(std::move(code)) {}
-CompiledModel::~CompiledModel() = default;
+CompiledModel::CompiledModel(std::unique_ptr<JitModule> code, std::string weightsPath)
+    : code(std::move(code)), weightsPath(std::move(weightsPath)) {}
+CompiledModel::~CompiledModel() { llvm::sys::fs::remove(weightsPath); }
 const moec_module_v1 *CompiledModel::module() const { return code->module(); }
 
 std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOptions &options) {
   if (failed(lowerToLlvm(module, options)))
     return nullptr;
+  SmallString<128> weightsPath;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("moec", "safetensors", weightsPath)) {
+    module.emitError("cannot create a temporary file: ") << error.message();
+    return nullptr;
+  }
+  llvm::FileRemover removeWeights(weightsPath);
   FailureOr<std::unique_ptr<llvm::MemoryBuffer>> object =
-      compileToObject(module, options, "moec");
+      compileToObject(module, options, weightsPath, "moec");
   if (failed(object))
     return nullptr;
   llvm::Expected<std::unique_ptr<JitModule>> code = JitModule::load(std::move(*object));
@@ -91,7 +114,8 @@ std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOp
     module.emitError("cannot load the generated code: ") << llvm::toString(code.takeError());
     return nullptr;
   }
-  return std::make_unique<CompiledModel>(std::move(*code));
+  removeWeights.releaseFile();
+  return std::make_unique<CompiledModel>(std::move(*code), weightsPath.str().str());
 }
 
 } // namespace moec

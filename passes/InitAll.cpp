@@ -5,10 +5,10 @@
 #include "dialects/onnx/OnnxDialect.h"
 #include "dialects/rt/RtBufferization.h"
 #include "dialects/rt/RtDialect.h"
-#include "passes/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Passes.h"
 
 void moec::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);

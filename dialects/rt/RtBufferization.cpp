@@ -46,8 +46,7 @@ struct LaunchModel : DstBufferizableOpInterfaceExternalModel<LaunchModel, Launch
   }
 };
 
-struct LoadWeightModel
-    : BufferizableOpInterface::ExternalModel<LoadWeightModel, LoadWeightOp> {
+struct LoadWeightModel : BufferizableOpInterface::ExternalModel<LoadWeightModel, LoadWeightOp> {
   bool bufferizesToAllocation(Operation *, Value) const { return false; }
   bool isWritable(Operation *, Value, const AnalysisState &) const { return false; }
 

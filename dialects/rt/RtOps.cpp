@@ -17,7 +17,8 @@ LogicalResult LoadWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // C1
   auto declared = cast<ShapedType>(weight.getType());
   auto loaded = cast<ShapedType>(getResult().getType());
-  if (declared.getShape() != loaded.getShape() || declared.getElementType() != loaded.getElementType())
+  if (declared.getShape() != loaded.getShape() ||
+      declared.getElementType() != loaded.getElementType())
     return (emitOpError("loads ") << loaded << ", but the weight is " << declared)
                .attachNote(weight.getLoc())
            << "declared here";
@@ -41,8 +42,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // C2
   size_t expected = getInputs().size() + getOutputs().size() + 2;
   if (callee.getNumArguments() != expected)
-    return (emitOpError("passes ") << expected << " arguments, but the kernel takes "
-                                   << callee.getNumArguments())
+    return (emitOpError("passes ")
+            << expected << " arguments, but the kernel takes " << callee.getNumArguments())
                .attachNote(callee.getLoc())
            << "declared here";
   return success();

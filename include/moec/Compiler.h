@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "moec/module_abi.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "moec/module_abi.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <functional>
 #include <memory>

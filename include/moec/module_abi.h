@@ -74,8 +74,8 @@ typedef struct moec_services {
 } moec_services;
 
 /* Host code. `inputs` and `weights` are indexed as in the metadata; returns 0. */
-typedef int32_t (*moec_entry)(moec_call *call, const moec_services *services, const moec_view *inputs,
-                              void *const *weights);
+typedef int32_t (*moec_entry)(moec_call *call, const moec_services *services,
+                              const moec_view *inputs, void *const *weights);
 
 /* Computes [begin, end) of a kernel's index range. Arguments after word 0:
  * for a tensor its data pointer, its dynamic sizes and its dynamic strides;

@@ -25,8 +25,8 @@ Expected<std::unique_ptr<MemoryBuffer>> moec::linkShared(MemoryBufferRef object)
     return std::move(error);
   std::string messages;
   raw_string_ostream stream(messages);
-  const char *arguments[] = {"ld.lld", "-shared", "--hash-style=gnu", "-z", "noexecstack",
-                             "-o",     output.c_str(), input.c_str()};
+  const char *arguments[] = {"ld.lld",      "-shared", "--hash-style=gnu", "-z",
+                             "noexecstack", "-o",      output.c_str(),     input.c_str()};
   lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return createStringError("cannot link the generated code: %s", messages.c_str());

@@ -1,11 +1,11 @@
 #include "lib/codegen/ObjectCode.h"
 
 #include "lib/codegen/Metadata.h"
-#include "moec/module_abi.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "moec/module_abi.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -60,11 +60,10 @@ void addModuleTable(llvm::Module &module, ArrayRef<Attribute> kernels, StringRef
   llvm::Constant *members[] = {llvm::ConstantInt::get(i32, MOEC_ABI_VERSION),
                                llvm::ConstantInt::get(i32, functions.size()), text,
                                module.getFunction("moec_entry"), table};
-  llvm::Constant *description =
-      global(llvm::ConstantStruct::getAnon(members), "moec_description");
-  auto *accessor = llvm::Function::Create(llvm::FunctionType::get(pointer, false),
-                                          llvm::GlobalValue::ExternalLinkage, prefix + "_module",
-                                          module);
+  llvm::Constant *description = global(llvm::ConstantStruct::getAnon(members), "moec_description");
+  auto *accessor =
+      llvm::Function::Create(llvm::FunctionType::get(pointer, false),
+                             llvm::GlobalValue::ExternalLinkage, prefix + "_module", module);
   llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", accessor));
   builder.CreateRet(description);
 }

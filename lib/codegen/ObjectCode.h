@@ -18,8 +18,9 @@ struct CpuTarget {
 /// Compiles a module of the LLVM dialect, with `metadata` (JSON) inside, to a
 /// relocatable ELF object whose one exported symbol is the function
 /// `const moec_module_v1 *PREFIX_module(void)`.
-mlir::FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
-emitObject(mlir::ModuleOp module, const CpuTarget &target, llvm::StringRef metadata,
-           llvm::StringRef prefix);
+mlir::FailureOr<std::unique_ptr<llvm::MemoryBuffer>> emitObject(mlir::ModuleOp module,
+                                                                const CpuTarget &target,
+                                                                llvm::StringRef metadata,
+                                                                llvm::StringRef prefix);
 
 } // namespace moec

@@ -4,8 +4,8 @@
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
 #include "lib/weights/WeightsFile.h"
-#include "passes/Passes.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
@@ -38,8 +38,7 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
                                   return llvm::Error::success();
                                 });
   if (error)
-    return module.emitError("cannot write ")
-           << path << ": " << llvm::toString(std::move(error));
+    return module.emitError("cannot write ") << path << ": " << llvm::toString(std::move(error));
   return success();
 }
 

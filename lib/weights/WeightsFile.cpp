@@ -69,8 +69,8 @@ struct Layout {
             bytesOf(weight.type));
       // The format allows no holes: what aligns the next tensor is a tensor too.
       if (uint64_t padding = offsetToAlignment(end, Align(kAlignment)))
-        place("__padding_" + std::to_string(end), "U8",
-              json::Array{static_cast<int64_t>(padding)}, padding);
+        place("__padding_" + std::to_string(end), "U8", json::Array{static_cast<int64_t>(padding)},
+              padding);
     }
     dataBytes = end;
     raw_string_ostream(header) << json::Value(std::move(tensors));

@@ -32,7 +32,8 @@ Value makeMemRef(OpBuilder &builder, Location loc, const LLVMTypeConverter &conv
       size = sizes.front();
       sizes = sizes.drop_front();
     } else {
-      size = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(type.getDimSize(dim)));
+      size =
+          LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(type.getDimSize(dim)));
     }
     allSizes.push_back(size);
     descriptor.setSize(builder, loc, dim, size);
@@ -42,8 +43,8 @@ Value makeMemRef(OpBuilder &builder, Location loc, const LLVMTypeConverter &conv
     Value running;
     for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
       if (!ShapedType::isDynamic(staticStrides[dim]))
-        running = LLVM::ConstantOp::create(builder, loc,
-                                           builder.getI64IntegerAttr(staticStrides[dim]));
+        running =
+            LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(staticStrides[dim]));
       else
         running = LLVM::MulOp::create(builder, loc, running, allSizes[dim + 1]);
       descriptor.setStride(builder, loc, dim, running);

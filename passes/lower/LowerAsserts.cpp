@@ -2,9 +2,9 @@
 #include "passes/Passes.h"
 
 #include "dialects/rt/RtDialect.h"
-#include "passes/lower/Descriptors.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/lower/Descriptors.h"
 
 namespace moec {
 #define GEN_PASS_DEF_LOWERASSERTSPASS

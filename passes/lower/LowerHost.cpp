@@ -2,11 +2,11 @@
 #include "passes/Passes.h"
 
 #include "dialects/rt/RtDialect.h"
-#include "moec/module_abi.h"
-#include "passes/lower/Descriptors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "moec/module_abi.h"
+#include "passes/lower/Descriptors.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace moec {
@@ -135,8 +135,8 @@ private:
     }
     entry.eraseArguments(0, count);
     main.removeArgAttrsAttr();
-    main.setType(builder.getFunctionType({pointer, pointer, pointer, pointer},
-                                         {builder.getI32Type()}));
+    main.setType(
+        builder.getFunctionType({pointer, pointer, pointer, pointer}, {builder.getI32Type()}));
     auto terminator = cast<func::ReturnOp>(entry.getTerminator());
     builder.setInsertionPoint(terminator);
     func::ReturnOp::create(builder, loc, constant32(0));
@@ -174,8 +174,8 @@ private:
     Location loc = op.getLoc();
     Value bytes = toWord(loc, op.getBytes());
     Value memory = call(loc, Service::arena, pointer, {bytes}).getResult();
-    replace(op, makeMemRef(builder, loc, converter, cast<MemRefType>(op.getType()), memory, bytes,
-                           {}));
+    replace(op,
+            makeMemRef(builder, loc, converter, cast<MemRefType>(op.getType()), memory, bytes, {}));
   }
 
   void lower(memref::AllocOp op) {

@@ -2,9 +2,9 @@
 #include "passes/Passes.h"
 
 #include "dialects/rt/RtDialect.h"
-#include "passes/lower/Descriptors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/lower/Descriptors.h"
 
 namespace moec {
 #define GEN_PASS_DEF_LOWERKERNELSIGNATURESPASS
@@ -48,8 +48,7 @@ private:
   int64_t word = 1;
 };
 
-struct LowerKernelSignaturesPass
-    : impl::LowerKernelSignaturesPassBase<LowerKernelSignaturesPass> {
+struct LowerKernelSignaturesPass : impl::LowerKernelSignaturesPassBase<LowerKernelSignaturesPass> {
   void runOnOperation() override {
     LLVMTypeConverter converter(&getContext());
     for (auto kernel : getOperation().getOps<func::FuncOp>())

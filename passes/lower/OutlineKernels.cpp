@@ -78,8 +78,7 @@ unsigned orderLoops(RewriterBase &rewriter, linalg::GenericOp &op) {
   if (inner)
     order.push_back(*inner);
   if (!llvm::is_sorted(order)) {
-    FailureOr<linalg::GenericOp> interchanged =
-        linalg::interchangeGenericOp(rewriter, op, order);
+    FailureOr<linalg::GenericOp> interchanged = linalg::interchangeGenericOp(rewriter, op, order);
     if (succeeded(interchanged))
       op = *interchanged;
   }
@@ -109,7 +108,8 @@ public:
     types.append(2, builder.getIndexType());
     // Equal kernels are shared, so a kernel has no location of its own.
     Location unknown = builder.getUnknownLoc();
-    auto kernel = func::FuncOp::create(builder, unknown, "kernel", builder.getFunctionType(types, {}));
+    auto kernel =
+        func::FuncOp::create(builder, unknown, "kernel", builder.getFunctionType(types, {}));
     kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
     kernel.setPrivate();
     Block *entry = kernel.addEntryBlock();
@@ -135,10 +135,10 @@ public:
           builder, loc, builder.getAffineSymbolExpr(0) * builder.getAffineSymbolExpr(1),
           {grid, size});
     size_t outputs = outputMemrefs.size();
-    auto launch = rt::LaunchOp::create(
-        builder, loc, TypeRange{}, SymbolRefAttr::get(kernel),
-        getValueOrCreateConstantIndexOp(builder, loc, grid),
-        ValueRange(ArrayRef<Value>(operands).drop_back(outputs)), ValueRange(outputMemrefs));
+    auto launch = rt::LaunchOp::create(builder, loc, TypeRange{}, SymbolRefAttr::get(kernel),
+                                       getValueOrCreateConstantIndexOp(builder, loc, grid),
+                                       ValueRange(ArrayRef<Value>(operands).drop_back(outputs)),
+                                       ValueRange(outputMemrefs));
     launch->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     launch->removeAttr("linalg.memoized_indexing_maps");
     op.erase();
@@ -150,7 +150,8 @@ private:
     SetVector<Value> inputs, captured;
     SetVector<Value> outputs(llvm::from_range, op.getOutputs());
     getUsedValuesDefinedAbove(op->getRegions(), captured);
-    for (Value value : llvm::concat<Value>(SmallVector<Value>(op.getInputs()), captured.takeVector()))
+    for (Value value :
+         llvm::concat<Value>(SmallVector<Value>(op.getInputs()), captured.takeVector()))
       if (!outputs.contains(value)) {
         if (value.getDefiningOp() && value.getDefiningOp()->hasTrait<OpTrait::ConstantLike>())
           constants.insert(value.getDefiningOp());
@@ -187,8 +188,8 @@ private:
         grid->getNextNode()->moveBefore(grid);
       SmallVector<Value> indices{grid.getInductionVar()};
       if (gridLoops > 1) {
-        auto split = affine::AffineDelinearizeIndexOp::create(rewriter, loc,
-                                                              grid.getInductionVar(), sizes);
+        auto split =
+            affine::AffineDelinearizeIndexOp::create(rewriter, loc, grid.getInductionVar(), sizes);
         indices.assign(split.result_begin(), split.result_end());
       }
       Block *body = cast<scf::ForOp>(loops[gridLoops - 1]).getBody();
@@ -213,21 +214,18 @@ struct KernelInfo : DenseMapInfo<func::FuncOp> {
   static unsigned getHashValue(func::FuncOp kernel) {
     llvm::hash_code hash = hash_value(kernel.getFunctionType());
     kernel.walk([&](Operation *op) {
-      hash = llvm::hash_combine(hash, OperationEquivalence::computeHash(
-                                          op, OperationEquivalence::ignoreHashValue,
-                                          OperationEquivalence::ignoreHashValue,
-                                          OperationEquivalence::IgnoreLocations));
+      hash = llvm::hash_combine(
+          hash, OperationEquivalence::computeHash(op, OperationEquivalence::ignoreHashValue,
+                                                  OperationEquivalence::ignoreHashValue,
+                                                  OperationEquivalence::IgnoreLocations));
     });
     return hash;
   }
   static bool isEqual(func::FuncOp lhs, func::FuncOp rhs) {
     if (lhs == rhs)
       return true;
-    auto isSpecial = [](func::FuncOp op) {
-      return op == getEmptyKey() || op == getTombstoneKey();
-    };
-    return !isSpecial(lhs) && !isSpecial(rhs) &&
-           lhs.getFunctionType() == rhs.getFunctionType() &&
+    auto isSpecial = [](func::FuncOp op) { return op == getEmptyKey() || op == getTombstoneKey(); };
+    return !isSpecial(lhs) && !isSpecial(rhs) && lhs.getFunctionType() == rhs.getFunctionType() &&
            OperationEquivalence::isRegionEquivalentTo(&lhs.getBody(), &rhs.getBody(),
                                                       OperationEquivalence::IgnoreLocations);
   }

@@ -23,9 +23,9 @@ int64_t moec::planArena(MutableArrayRef<ArenaBuffer> buffers) {
     }
     buffer->offset = offset;
     total = std::max(total, offset + buffer->bytes);
-    placed.insert(upper_bound(placed, buffer,
-                              [](auto *a, auto *b) { return a->offset < b->offset; }),
-                  buffer);
+    placed.insert(
+        upper_bound(placed, buffer, [](auto *a, auto *b) { return a->offset < b->offset; }),
+        buffer);
   }
   return total;
 }

@@ -2,7 +2,6 @@
 #include "passes/Passes.h"
 
 #include "dialects/rt/RtDialect.h"
-#include "passes/memory/ArenaPlan.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -11,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "passes/memory/ArenaPlan.h"
 
 namespace moec {
 #define GEN_PASS_DEF_PLANMEMORYPASS
@@ -59,8 +59,7 @@ private:
       return false;
     if (slice.contains(op))
       return true;
-    bool isInputSize = isa<memref::DimOp>(op) &&
-                       isa<BlockArgument>(op->getOperand(0)) &&
+    bool isInputSize = isa<memref::DimOp>(op) && isa<BlockArgument>(op->getOperand(0)) &&
                        op->getOperand(0).getParentBlock() == &main.front();
     bool isArithmetic = isPure(op) && op->getNumRegions() == 0 && !isa<memref::DimOp>(op);
     if (!isInputSize && !isArithmetic)
@@ -160,8 +159,8 @@ private:
     for (auto [group, base, product] : llvm::zip(classes, bases, products))
       for (auto [alloc, buffer] : llvm::zip(group.allocs, group.buffers)) {
         builder.setInsertionPoint(alloc);
-        Value offset = builder.createOrFold<arith::AddIOp>(loc, base,
-                                                           multiply(product, buffer.offset));
+        Value offset =
+            builder.createOrFold<arith::AddIOp>(loc, base, multiply(product, buffer.offset));
         auto view = memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(), arena, offset,
                                            alloc.getDynamicSizes());
         alloc.replaceAllUsesWith(view.getResult());

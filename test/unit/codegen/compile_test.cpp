@@ -1,10 +1,10 @@
 // Tensors in, numbers out: the stages from fuse to machine code, executed
 // through the module ABI by the smallest host there can be.
-#include "moec/Compiler.h"
-#include "moec/InitAll.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "moec/Compiler.h"
+#include "moec/InitAll.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <csetjmp>

@@ -3,7 +3,8 @@
     python check_with_onnxruntime.py demo exports
 
 Prints the worst 1 - 2·Σxy / Σ(x² + y²) over the outputs of each case, and
-fails when one is above the case's tolerance.
+fails when one is above the case's tolerance.  Not a failure: what ONNX Runtime
+says it does not implement.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented
 
 
 def difference(x, y):
@@ -43,9 +45,8 @@ def main():
     for case_file in sorted(c for folder in sys.argv[1:] for c in Path(folder).rglob("case.json")):
         try:
             worst, tolerance = check(case_file)
-        except Exception as error:  # a refusal of ONNX Runtime's is a result, too
-            failed = True
-            print(f"{case_file.parent}: {str(error).splitlines()[0][:300]}")
+        except NotImplemented as error:
+            print(f"{case_file.parent}: {error}")
             continue
         failed |= not worst <= tolerance
         print(f"{case_file.parent}: {worst:.1e} ({'ok' if worst <= tolerance else 'FAILED'})")

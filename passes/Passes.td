@@ -93,6 +93,18 @@ def FuseElementwisePass : Pass<"moec-fuse-elementwise", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def DecomposePass : Pass<"moec-decompose", "mlir::ModuleOp"> {
+  let summary = "Replace each moe and attn operation by its decomposition";
+  let description = [{
+    What no kernel has replaced becomes linalg, tensor, arith and scf: the
+    operation's reference semantics.
+  }];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect",
+                           "mlir::cf::ControlFlowDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::math::MathDialect", "mlir::scf::SCFDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def LowerMathPass : Pass<"moec-lower-math", "mlir::ModuleOp"> {
   let summary = "Express exp, tanh, log and bf16 conversions by arithmetic";
   let description = [{

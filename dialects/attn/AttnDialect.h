@@ -1,6 +1,7 @@
 //===- AttnDialect.h - the attn dialect ----------------------------------===//
 #pragma once
 
+#include "dialects/TensorOps.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -1,4 +1,239 @@
+//===- AttnOps.cpp - what ODS cannot say of the operations ----------------===//
 #include "dialects/attn/AttnDialect.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #define GET_OP_CLASSES
 #include "dialects/attn/AttnOps.cpp.inc"
+
+using namespace mlir;
+
+namespace moec::attn {
+
+static RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// The sizes of `value` from dimension `from` on must be those of `like`.
+static LogicalResult verifyTrailing(Operation *op, StringRef name, Value value, Value x,
+                                    int64_t axis) {
+  int64_t rank = tensorType(value).getRank(), expected = tensorType(x).getRank() - axis;
+  if (rank != expected)
+    return op->emitOpError("requires ")
+           << name << " of rank " << expected << ", but it is " << rank;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (failed(verifySameSize(op, {name, value, dim}, {"x", x, axis + dim})))
+      return failure();
+  return success();
+}
+
+static LogicalResult verifyAxis(Operation *op, int64_t axis, int64_t rank) {
+  if (axis < 0 || axis >= rank)
+    return op->emitOpError("requires 0 <= axis < ") << rank << ", but axis is " << axis;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
+  RankedTensorType q = tensorType(adaptor.getQ()), v = tensorType(adaptor.getV());
+  types.push_back(RankedTensorType::get(
+      {q.getDimSize(0), q.getDimSize(1), q.getDimSize(2), v.getDimSize(3)}, q.getElementType()));
+  return success();
+}
+
+LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder,
+                                             ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, getLoc(), getQ());
+  sizes[3] = tensor::getMixedSize(builder, getLoc(), getV(), 3);
+  shapes.push_back(sizes);
+  return success();
+}
+
+/// C3 of attention.
+static LogicalResult verifyScoreOperand(AttentionOp op, StringRef name, Value value) {
+  if (!value)
+    return success();
+  if (failed(verifyBroadcastSize(op, {name, value, 0}, {"q", op.getQ(), 0})) ||
+      failed(verifyBroadcastSize(op, {name, value, 1}, {"q", op.getQ(), 2})) ||
+      failed(verifyBroadcastSize(op, {name, value, 2}, {"q", op.getQ(), 1})))
+    return failure();
+  int64_t length = tensorType(value).getDimSize(3), keys = tensorType(op.getK()).getDimSize(2);
+  if (!ShapedType::isDynamic(length) && !ShapedType::isDynamic(keys) && length > keys)
+    return op.emitOpError("requires dimension 3 of ")
+           << name << " to be at most the " << keys << " keys, but it is " << length;
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  // C1
+  if (failed(verifySameSize(*this, {"q", getQ(), 3}, {"k", getK(), 3})) ||
+      failed(verifySameSize(*this, {"q", getQ(), 0}, {"k", getK(), 0})))
+    return failure();
+  for (int64_t dim : {0, 1, 2})
+    if (failed(verifySameSize(*this, {"k", getK(), dim}, {"v", getV(), dim})))
+      return failure();
+  // C2
+  int64_t heads = tensorType(getQ()).getDimSize(2), kvHeads = tensorType(getK()).getDimSize(1);
+  if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&
+      (kvHeads == 0 || heads % kvHeads != 0))
+    return emitOpError("requires the query heads to be a multiple of the key heads, but they are ")
+           << heads << " and " << kvHeads;
+  // C3
+  if (failed(verifyScoreOperand(*this, "bias", getBias())) ||
+      failed(verifyScoreOperand(*this, "mask", getMask())))
+    return failure();
+  // C4
+  if ((getKvLengths() &&
+       failed(verifySameSize(*this, {"kv_lengths", getKvLengths(), 0}, {"q", getQ(), 0}))) ||
+      (getQOffsets() &&
+       failed(verifySameSize(*this, {"q_offsets", getQOffsets(), 0}, {"q", getQ(), 0}))) ||
+      (getSink() && failed(verifySameSize(*this, {"sink", getSink(), 0}, {"q", getQ(), 2}))))
+    return failure();
+  // C5
+  if (getChunk() < 1)
+    return emitOpError("requires a positive chunk, but it is ") << getChunk();
+  if (getLeft() < -1 || getRight() < -1)
+    return emitOpError("requires left and right of at least -1, but they are ")
+           << getLeft() << " and " << getRight();
+  if (getSoftcap().isNegative())
+    return emitOpError("requires a softcap that is not negative");
+  // C6
+  Type element = tensorType(getQ()).getElementType();
+  if (tensorType(getK()).getElementType() != element ||
+      tensorType(getV()).getElementType() != element)
+    return emitOpError("requires q, k and v of one element type");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// cache_append
+//===----------------------------------------------------------------------===//
+
+LogicalResult CacheAppendOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
+                                              Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  types.push_back(adaptor.getDest().getType());
+  return success();
+}
+
+LogicalResult CacheAppendOp::reifyResultShapes(OpBuilder &builder,
+                                               ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getDest()));
+  return success();
+}
+
+LogicalResult CacheAppendOp::verify() {
+  // C1
+  for (int64_t dim : {0, 1, 3})
+    if (failed(verifySameSize(*this, {"past", getPast(), dim}, {"dest", getDest(), dim})))
+      return failure();
+  for (auto [from, to] : {std::pair(0, 0), std::pair(2, 1), std::pair(3, 3)})
+    if (failed(verifySameSize(*this, {"update", getUpdate(), from}, {"dest", getDest(), to})))
+      return failure();
+  Type element = tensorType(getDest()).getElementType();
+  if (tensorType(getPast()).getElementType() != element ||
+      tensorType(getUpdate()).getElementType() != element)
+    return emitOpError("requires past, update and dest of one element type");
+  // C2
+  if (getLengths())
+    return verifySameSize(*this, {"lengths", getLengths(), 0}, {"dest", getDest(), 0});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// rope
+//===----------------------------------------------------------------------===//
+
+LogicalResult RopeOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+                                       SmallVectorImpl<Type> &types) {
+  types.push_back(adaptor.getX().getType());
+  return success();
+}
+
+LogicalResult RopeOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  // C1
+  int64_t rank = tensorType(getCos()).getRank(), expected = getPositions() ? 2 : 3;
+  if (rank != expected || tensorType(getSin()).getRank() != expected)
+    return emitOpError("requires caches of rank ")
+           << expected << (getPositions() ? " with positions" : " without positions")
+           << ", but they are " << rank << " and " << tensorType(getSin()).getRank();
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (failed(verifySameSize(*this, {"cos", getCos(), dim}, {"sin", getSin(), dim})))
+      return failure();
+  // C1, C3
+  StringRef name = getPositions() ? "positions" : "cos";
+  Value perToken = getPositions() ? getPositions() : getCos();
+  for (int64_t dim : {0, 1})
+    if (failed(verifySameSize(*this, {name, perToken, dim}, {"x", getX(), dim})))
+      return failure();
+  // C2
+  int64_t half = tensorType(getCos()).getDimSize(rank - 1), head = tensorType(getX()).getDimSize(3);
+  if (!ShapedType::isDynamic(half) && !ShapedType::isDynamic(head) && 2 * half > head)
+    return emitOpError("requires at most as many rotated dimensions as the head has, but they are ")
+           << 2 * half << " and " << head;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// norms
+//===----------------------------------------------------------------------===//
+
+LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+                                          SmallVectorImpl<Type> &types) {
+  types.push_back(adaptor.getX().getType());
+  return success();
+}
+
+LogicalResult RmsNormOp::reifyResultShapes(OpBuilder &builder,
+                                           ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult RmsNormOp::verify() {
+  // C1
+  if (failed(verifyAxis(*this, getAxis(), tensorType(getX()).getRank())))
+    return failure();
+  // C2
+  return verifyTrailing(*this, "scale", getScale(), getX(), getAxis());
+}
+
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  RankedTensorType x = tensorType(adaptor.getX());
+  SmallVector<int64_t> shape(x.getShape());
+  for (int64_t dim = std::max<int64_t>(adaptor.getAxis(), 0); dim < x.getRank(); ++dim)
+    shape[dim] = 1;
+  Type statistic = x.getElementType().isF64() ? x.getElementType() : Float32Type::get(context);
+  types.push_back(x);
+  types.append(2, RankedTensorType::get(shape, statistic));
+  return success();
+}
+
+LogicalResult LayerNormOp::reifyResultShapes(OpBuilder &builder,
+                                             ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, getLoc(), getX());
+  shapes.push_back(sizes);
+  for (int64_t dim = getAxis(), rank = sizes.size(); dim < rank; ++dim)
+    sizes[dim] = builder.getIndexAttr(1);
+  shapes.append(2, sizes);
+  return success();
+}
+
+LogicalResult LayerNormOp::verify() {
+  // C1
+  if (failed(verifyAxis(*this, getAxis(), tensorType(getX()).getRank())))
+    return failure();
+  // C2
+  if (failed(verifyTrailing(*this, "scale", getScale(), getX(), getAxis())))
+    return failure();
+  return getBias() ? verifyTrailing(*this, "bias", getBias(), getX(), getAxis()) : success();
+}
+
+} // namespace moec::attn

@@ -2,14 +2,218 @@
 #ifndef MOEC_ATTN_OPS
 #define MOEC_ATTN_OPS
 
-include "mlir/IR/AttrTypeBase.td"
-include "mlir/IR/EnumAttr.td"
-include "mlir/IR/OpBase.td"
+include "dialects/TensorOps.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
 def Attn_Dialect : Dialect {
   let name = "attn";
   let cppNamespace = "::moec::attn";
   let summary = "Attention, key/value caches, rotary positions and norms";
+  let description = [{
+    Sizes are named B batch, S queries, T keys, N query heads, M key/value
+    heads, D and E head sizes of keys and of values. Queries and new keys are
+    [B,S,N,D], as projections write them; caches are [B,M,T,D].
+  }];
+}
+
+class Attn_Op<string mnemonic, list<Trait> traits = []>
+    : Moec_TensorOp<Attn_Dialect, mnemonic, traits>;
+
+def Attn_AttentionOp : Attn_Op<"attention", [AttrSizedOperandSegments]> {
+  let summary = "Softmax attention of queries over keys and values";
+  let description = [{
+    `q` [B,S,N,D], `k` [B,M,T,D] and `v` [B,M,T,E] give [B,S,N,E]; query head n
+    reads key head n / (N/M). For row b, query i at the absolute position
+    p = `q_offsets`[b] + i (default i) sees key j when
+
+    * j < `kv_lengths`[b] (default T), and
+    * p - `left` <= j, unless `left` is -1, and
+    * j <= p + `right`, unless `right` is -1 (causal: `right` = 0; a window of
+      W keys: `left` = W - 1), and
+    * `mask` is true there, if given, and j is within `bias` and `mask`, whose
+      last dimension may be shorter than T.
+
+    Its score is x = `scale` * q.k, then `softcap` * tanh(x / `softcap`) unless
+    `softcap` is 0, then x + `bias`. A score of -inf is a masked key, which is
+    never read.
+
+    Everything is computed in f32 (f64 when q is f64). Sums have one order, so
+    that any split of a prefill and any padding of the keys give the same bits:
+    keys [c * `chunk`, (c+1) * `chunk`) give (m, l, o) = (max x, sum of
+    exp(x - m), sum of exp(x - m) * v), summed ascending from 0; chunks are
+    merged ascending by
+
+        merge(a, b) = a                                       if b.m = -inf
+                      b                                       if a.m = -inf
+                      (m, a.l * exp(a.m-m) + b.l * exp(b.m-m), likewise o)
+                                                              with m = max(a.m, b.m)
+
+    and `sink` [N], an additional score that has no value, is merged last as
+    (sink, 1, 0). The result is o / l, and 0 when l = 0: a row without keys.
+
+    Constraints:
+    * (C1) k and q agree in D; k and v in B, M and T; q and k in B.
+    * (C2) N is a multiple of M.
+    * (C3) `bias` and `mask` are [B|1, N|1, S|1, <= T].
+    * (C4) `kv_lengths` and `q_offsets` are [B]; `sink` is [N].
+    * (C5) `chunk` is positive, `left` and `right` are at least -1, and
+      `softcap` is not negative.
+    * (C6) q, k and v have the same element type.
+
+    Example:
+    ```mlir
+    %y = attn.attention %q, %k, %v kv_lengths(%n : tensor<?xi64>) q_offsets(%p : tensor<?xi64>)
+         {scale = 0.125 : f64, right = 0}
+         : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf32>, tensor<?x2x?x64xf32> -> tensor<?x?x8x64xf32>
+    ```
+  }];
+  let arguments = (ins FloatTensor<[4]>:$q, FloatTensor<[4]>:$k, FloatTensor<[4]>:$v,
+                       Optional<FloatTensor<[4]>>:$bias, Optional<4DTensorOf<[I1]>>:$mask,
+                       Optional<FloatTensor<[1]>>:$sink,
+                       Optional<1DTensorOf<[I64]>>:$kv_lengths,
+                       Optional<1DTensorOf<[I64]>>:$q_offsets,
+                       F64Attr:$scale,
+                       DefaultValuedAttr<Moec_IntAttr, "-1">:$left,
+                       DefaultValuedAttr<Moec_IntAttr, "-1">:$right,
+                       DefaultValuedAttr<F64Attr, "0.0">:$softcap,
+                       DefaultValuedAttr<Moec_IntAttr, "64">:$chunk);
+  let results = (outs FloatTensor<[4]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`bias` `(` $bias^ `:` type($bias) `)`)? (`mask` `(` $mask^ `:` type($mask) `)`)?
+    (`sink` `(` $sink^ `:` type($sink) `)`)?
+    (`kv_lengths` `(` $kv_lengths^ `:` type($kv_lengths) `)`)?
+    (`q_offsets` `(` $q_offsets^ `:` type($q_offsets) `)`)? attr-dict
+    `:` type($q) `,` type($k) `,` type($v) `->` type($result)
+  }];
+}
+
+def Attn_CacheAppendOp : Attn_Op<"cache_append", [DestinationStyleOpInterface]> {
+  let summary = "A cache with new rows written behind its valid ones";
+  let description = [{
+    `past` [B,M,P,D], `update` [B,S,M,D] and `dest` [B,M,T,D] give the present
+    cache [B,M,T,D]. With n = `lengths`[b] (default P), element [b,m,t,d] is
+    `update`[b,t-n,m,d] for n <= t < n+S, else `past`[b,m,t,d] for t < P, else
+    0. Rows of the update that would lie past T are dropped.
+
+    `dest` gives the size and, when bufferised, the place of the result; its
+    elements are not read. When its memory is that of `past`, a kernel writes
+    the new rows only.
+
+    Constraints:
+    * (C1) past, update and dest agree in B, M and D and in element type.
+    * (C2) `lengths` is [B].
+
+    Example:
+    ```mlir
+    %present = attn.cache_append %past, %new lengths(%n : tensor<?xi64>) outs(%dest : tensor<?x2x?x64xf32>)
+         : tensor<?x2x?x64xf32>, tensor<?x?x2x64xf32> -> tensor<?x2x?x64xf32>
+    ```
+  }];
+  let arguments = (ins FloatTensor<[4]>:$past, FloatTensor<[4]>:$update,
+                       Optional<1DTensorOf<[I64]>>:$lengths, FloatTensor<[4]>:$dest);
+  let results = (outs FloatTensor<[4]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $past `,` $update (`lengths` `(` $lengths^ `:` type($lengths) `)`)?
+    `outs` `(` $dest `:` type($dest) `)` attr-dict `:` type($past) `,` type($update) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getDestMutable(); }
+  }];
+}
+
+def Attn_RopeOp : Attn_Op<"rope"> {
+  let summary = "Rotary position embedding";
+  let description = [{
+    Rotates pairs of the first R dimensions of each head of `x` [B,S,N,D] by
+    the angle whose cosine and sine the caches hold for the position; the other
+    dimensions pass through. The pairs are (r, r + R/2), or (2r, 2r+1) when
+    `interleaved`, for r < R/2:
+
+        (a, b) -> (a * cos - b * sin, b * cos + a * sin)
+
+    in f32, rounded once. With `positions` [B,S] the caches are [P,R/2] and
+    are read at the row's position; a position outside [0, P) is an error of
+    execution. Without, they are [B,S,R/2].
+
+    Constraints:
+    * (C1) cos and sin have the same shape; with positions their rank is 2,
+      without it is 3 and they agree with x in B and S.
+    * (C2) R <= D.
+    * (C3) positions agrees with x in B and S.
+
+    Example:
+    ```mlir
+    %y = attn.rope %x, %cos, %sin positions(%p : tensor<?x?xi64>)
+         : tensor<?x?x8x64xf32>, tensor<4096x32xf32>, tensor<4096x32xf32> -> tensor<?x?x8x64xf32>
+    ```
+  }];
+  let arguments = (ins FloatTensor<[4]>:$x, FloatTensor<[2, 3]>:$cos, FloatTensor<[2, 3]>:$sin,
+                       Optional<2DTensorOf<[I64]>>:$positions, UnitAttr:$interleaved);
+  let results = (outs FloatTensor<[4]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    (`interleaved` $interleaved^)? $x `,` $cos `,` $sin
+    (`positions` `(` $positions^ `:` type($positions) `)`)? attr-dict
+    `:` type($x) `,` type($cos) `,` type($sin) `->` type($result)
+  }];
+}
+
+def Attn_RmsNormOp : Attn_Op<"rms_norm"> {
+  let summary = "Root-mean-square normalisation over the trailing dimensions";
+  let description = [{
+    x / sqrt(mean(x^2) + `epsilon`) * `scale`, the mean over the dimensions from
+    `axis` on, in f32 (f64 for f64), summed ascending and rounded once.
+
+    Constraints:
+    * (C1) 0 <= `axis` < rank of x.
+    * (C2) `scale` has the shape of x from `axis` on.
+
+    Example:
+    ```mlir
+    %y = attn.rms_norm %x, %scale {axis = 2, epsilon = 1.0e-6 : f64}
+         : tensor<?x?x256xf32>, tensor<256xf32> -> tensor<?x?x256xf32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[Moec_Float]>:$x, RankedTensorOf<[Moec_Float]>:$scale,
+                       Moec_IntAttr:$axis, F64Attr:$epsilon);
+  let results = (outs RankedTensorOf<[Moec_Float]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $x `,` $scale attr-dict `:` type($x) `,` type($scale) `->` type($result)
+  }];
+}
+
+def Attn_LayerNormOp : Attn_Op<"layer_norm"> {
+  let summary = "Layer normalisation over the trailing dimensions";
+  let description = [{
+    (x - mean) * inverse * `scale` + `bias`, with inverse = 1 / sqrt(mean((x -
+    mean)^2) + `epsilon`), the means over the dimensions from `axis` on, in f32
+    (f64 for f64), summed ascending and rounded once. `mean` and `inverse` are
+    results of their own, with sizes of 1 from `axis` on.
+
+    Constraints:
+    * (C1) 0 <= `axis` < rank of x.
+    * (C2) `scale` and `bias` have the shape of x from `axis` on.
+
+    Example:
+    ```mlir
+    %y, %mean, %inverse = attn.layer_norm %x, %scale bias(%b : tensor<256xf32>)
+         {axis = 1, epsilon = 1.0e-5 : f64}
+         : tensor<?x256xf32>, tensor<256xf32> -> tensor<?x256xf32>, tensor<?x1xf32>, tensor<?x1xf32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[Moec_Float]>:$x, RankedTensorOf<[Moec_Float]>:$scale,
+                       Optional<RankedTensorOf<[Moec_Float]>>:$bias, Moec_IntAttr:$axis,
+                       F64Attr:$epsilon);
+  let results = (outs RankedTensorOf<[Moec_Float]>:$result, RankedTensorOf<[F32, F64]>:$mean,
+                      RankedTensorOf<[F32, F64]>:$inverse);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $x `,` $scale (`bias` `(` $bias^ `:` type($bias) `)`)? attr-dict
+    `:` type($x) `,` type($scale) `->` type($result) `,` type($mean) `,` type($inverse)
+  }];
 }
 
 #endif

@@ -11,9 +11,7 @@ from pathlib import Path
 import torch
 
 from cases import write_cases
-from tiny_models import checkpoint
-
-FAMILIES = ("mixtral", "qwen3-moe", "gpt-oss", "qwen2-moe", "granite-moe")
+from tiny_models import FAMILIES, checkpoint
 
 
 def export(folder, family):

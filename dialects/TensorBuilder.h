@@ -41,7 +41,7 @@ public:
 
   /// Folds `body` into `init`. Loops that `init` is not indexed by ascend one
   /// element after the other. Of loops with equal claims to be the innermost,
-  /// kernels take the first: state the contiguous one before the others.
+  /// kernels take the last: state the contiguous one after the others.
   mlir::Value reduce(Sizes loops, llvm::ArrayRef<Operand> operands, Operand init, Body body);
 
   /// A tensor of `sizes` filled with a constant.

@@ -1,4 +1,5 @@
 import os
+import sys
 
 import lit.formats
 
@@ -13,3 +14,9 @@ config.environment["PATH"] = os.path.pathsep.join(
 )
 config.substitutions.append(("%models", os.path.join(config.test_source_root, "models")))
 config.substitutions.append(("%sources", config.moec_source_dir))
+config.substitutions.append(("%python", sys.executable))
+# Models are written as text: %encode-onnx < TEXT > MODEL.onnx
+schema = os.path.join(config.test_source_root, "lib/import/Inputs/onnx.proto")
+config.substitutions.append(
+    ("%encode-onnx", f"protoc --encode=onnx.ModelProto -I {os.path.dirname(schema)} {schema}")
+)

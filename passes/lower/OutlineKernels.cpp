@@ -40,17 +40,18 @@ bool isShapeArithmetic(linalg::LinalgOp op) {
   return true;
 }
 
-/// The parallel dimension along which most operands are contiguous, if any.
+/// The parallel dimension along which most operands are contiguous, if any; of
+/// equals the last.
 std::optional<unsigned> contiguousDim(linalg::GenericOp op) {
   SmallVector<unsigned> votes(op.getNumLoops());
   for (AffineMap map : op.getIndexingMapsArray())
     if (map.getNumResults() > 0)
       if (auto dim = dyn_cast<AffineDimExpr>(map.getResult(map.getNumResults() - 1)))
         ++votes[dim.getPosition()];
-  auto most = std::max_element(votes.begin(), votes.end());
+  auto most = std::max_element(votes.rbegin(), votes.rend());
   if (votes.empty() || *most == 0)
     return std::nullopt;
-  unsigned dim = most - votes.begin();
+  unsigned dim = votes.rend() - most - 1;
   if (op.getIteratorTypesArray()[dim] != utils::IteratorType::parallel)
     return std::nullopt;
   return dim;

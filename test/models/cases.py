@@ -28,10 +28,11 @@ def reference(model, ids, past):
 
 
 def empty_past(model, batch):
-    c = model.config
-    shape = (batch, c.num_key_value_heads, 0, c.head_dim)
-    empty = torch.zeros(shape, dtype=model.dtype)
-    return [(empty, empty)] * c.num_hidden_layers
+    """A past of no tokens: one token's keys and values, cut to length 0."""
+    cache = DynamicCache()
+    with torch.no_grad():
+        model(torch.ones(batch, 1, dtype=torch.int64), past_key_values=cache)
+    return [(layer.keys[:, :, :0], layer.values[:, :, :0]) for layer in cache.layers]
 
 
 def cached_part(name):

@@ -24,6 +24,11 @@ EXPORTS = {
     "qwen3-moe-fused": ("qwen3-moe", "batched_mm", "cuda"),
     "gpt-oss-grouped-mm": ("gpt-oss", "grouped_mm", None),
     "gpt-oss-batched-mm": ("gpt-oss", "batched_mm", None),
+    "deepseek-v3-grouped-mm": ("deepseek-v3", "grouped_mm", None),
+    "deepseek-v3-batched-mm": ("deepseek-v3", "batched_mm", None),
+    "qwen2-moe-batched-mm": ("qwen2-moe", "batched_mm", None),
+    "granite-moe-batched-mm": ("granite-moe", "batched_mm", None),
+    "phi-moe-batched-mm": ("phi-moe", "batched_mm", None),
 }
 
 

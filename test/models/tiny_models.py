@@ -34,6 +34,45 @@ FAMILIES = {
         transformers.Qwen3MoeConfig,
         {"num_experts": 4, "moe_intermediate_size": 32, "norm_topk_prob": True},
     ),
+    # Two of four groups of two experts stay in the race; the first layer is dense.
+    "deepseek-v3": (
+        transformers.DeepseekV3Config,
+        {
+            "num_key_value_heads": 4,
+            "q_lora_rank": 24,
+            "kv_lora_rank": 32,
+            "qk_nope_head_dim": 16,
+            "qk_rope_head_dim": 8,
+            "v_head_dim": 16,
+            "head_dim": 8,
+            "n_routed_experts": 8,
+            "moe_intermediate_size": 32,
+            "n_group": 4,
+            "topk_group": 2,
+            "n_shared_experts": 1,
+            "first_k_dense_replace": 1,
+        },
+    ),
+    "qwen2-moe": (
+        transformers.Qwen2MoeConfig,
+        {
+            "num_experts": 4,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 48,
+            "norm_topk_prob": False,
+        },
+    ),
+    "granite-moe": (
+        transformers.GraniteMoeConfig,
+        {
+            "num_local_experts": 4,
+            "embedding_multiplier": 2.0,
+            "attention_multiplier": 0.2,
+            "residual_multiplier": 0.5,
+            "logits_scaling": 4.0,
+        },
+    ),
+    "phi-moe": (transformers.PhimoeConfig, {"num_local_experts": 4, "sliding_window": None}),
     # The window is shorter than the test prompts, so that it matters.
     "gpt-oss": (
         transformers.GptOssConfig,
@@ -57,4 +96,7 @@ def checkpoint(family, **changes):
         spread = 0.2 if parameter.ndim == 1 or "bias" in name else parameter.shape[-1] ** -0.5
         parameter.copy_(centre + spread * torch.randn(parameter.shape))
     model.get_input_embeddings().weight.mul_(8.0)
+    for name, buffer in model.named_buffers():
+        if name.endswith("correction_bias"):
+            buffer.copy_(0.2 * torch.randn(buffer.shape))
     return model.eval()

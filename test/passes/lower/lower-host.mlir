@@ -1,0 +1,34 @@
+// The host program calls the services of include/moec/module_abi.h, and the
+// tables of the metadata are recorded by number.
+// RUN: moec-opt %s --rt-lower-host | FileCheck %s
+
+rt.weight @w type tensor<4xf32> source {}
+func.func private @k(memref<?xf32>, memref<4xf32>, memref<?xf32, strided<[?]>>, index, index) attributes {rt.kernel}
+
+// CHECK-LABEL: func.func @moec_entry
+// CHECK-SAME: (%[[CALL:.*]]: !llvm.ptr, %[[SERVICES:.*]]: !llvm.ptr, %[[INPUTS:.*]]: !llvm.ptr, %[[WEIGHTS:.*]]: !llvm.ptr) -> i32
+// CHECK-SAME: rt.inputs = [{onnx.name = "x", rt.type = memref<?xf32>}]
+// CHECK-SAME: rt.kernels = ["k"]
+// CHECK-SAME: rt.sites = [{kernel = 0 : i64, name = "/model/scale", op = "k"}]
+// CHECK-SAME: rt.weights = ["w"]
+// The size of input 0 is word 1 of its view.
+// CHECK: llvm.getelementptr %[[INPUTS]][0]
+// CHECK: llvm.getelementptr %{{.*}}[1]
+// The weight is the pointer of slot 0.
+// CHECK: llvm.getelementptr %[[WEIGHTS]][0]
+// Where output 0 goes: service 3.
+// CHECK: llvm.getelementptr %[[SERVICES]][3]
+// CHECK: llvm.call %{{.*}}(%[[CALL]], %{{.*}}, %{{.*}}, %{{.*}}) : !llvm.ptr, (!llvm.ptr, i32, !llvm.ptr, !llvm.ptr) -> ()
+// The kernel: service 4, with word 0 for the runtime, then pointer and size of
+// the input, the weight, and pointer, size and stride of the output.
+// CHECK: %[[COUNT:.*]] = llvm.mlir.constant(7 : i64)
+// CHECK: llvm.getelementptr %[[SERVICES]][4]
+// CHECK: llvm.call %{{.*}}(%[[CALL]], %{{.*}}, %{{.*}}, %[[COUNT]], %{{.*}}) : !llvm.ptr, (!llvm.ptr, i32, !llvm.ptr, i64, i64) -> ()
+func.func @main(%x: memref<?xf32> {onnx.name = "x"}) {
+  %c0 = arith.constant 0 : index
+  %n = memref.dim %x, %c0 : memref<?xf32>
+  %w = rt.load_weight @w : memref<4xf32>
+  %out = rt.output 0 [%n] : memref<?xf32, strided<[?]>>
+  rt.launch @k grid(%n) ins(%x, %w : memref<?xf32>, memref<4xf32>) outs(%out : memref<?xf32, strided<[?]>>) loc("/model/scale")
+  return
+}

@@ -26,6 +26,8 @@ DictionaryAttr describe(Builder &b, const proto::Value &value) {
   attributes.set(kOnnxNameAttr, b.getStringAttr(value.name));
   if (value.type.shape)
     attributes.set(kOnnxDimsAttr, importDims(b, *value.type.shape));
+  if (value.type.elementType)
+    attributes.set(kOnnxTypeAttr, b.getI64IntegerAttr(value.type.elementType));
   return attributes.getDictionary(b.getContext());
 }
 

@@ -23,6 +23,8 @@ inline constexpr llvm::StringLiteral kOnnxNameAttr = "onnx.name";
 /// Its dimensions: an i64, a string when the file names it, else unit. Missing
 /// when the rank is unknown.
 inline constexpr llvm::StringLiteral kOnnxDimsAttr = "onnx.dims";
+/// Its element type as a TensorProto.DataType, an i64. Missing when unknown.
+inline constexpr llvm::StringLiteral kOnnxTypeAttr = "onnx.type";
 
 struct ImportOptions {
   /// Initializers and Constant nodes of at least so many bytes become weights.

@@ -116,4 +116,15 @@ def LowerMathPass : Pass<"moec-lower-math", "mlir::ModuleOp"> {
                            "mlir::vector::VectorDialect"];
 }
 
+def DetectStatePass : Pass<"moec-detect-state", "mlir::ModuleOp"> {
+  let summary = "Find the caches that a session can keep between executions";
+  let description = [{
+    An input and a result of @main are state when the result is the input with
+    rows appended (`attn.cache_append`), nothing else reads the input, and they
+    differ in the number of positions only. Names play no part. The result gets
+    the attribute `rt.state`, the input a layout whose strides are known at run
+    time, because a session appends in place inside a larger buffer.
+  }];
+}
+
 #endif

@@ -4,8 +4,12 @@
 #include "lib/import/Import.h"
 #include "lib/import/Wire.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "gtest/gtest.h"
+#include <fstream>
 #include <random>
+#include <sys/resource.h>
 
 namespace {
 
@@ -22,6 +26,10 @@ std::string field(unsigned number, const std::string &bytes) {
 
 std::string tensor(const std::string &name, int64_t size, const std::string &raw) {
   return field(1, size) + field(2, 1) + field(8, name) + field(9, raw);
+}
+/// The start of a field whose `length` bytes follow.
+std::string head(unsigned number, uint64_t length) {
+  return varint(number << 3 | 2) + varint(length);
 }
 std::string value(const std::string &name) {
   std::string shape = field(1, field(2, "n")) + field(1, field(1, 4));
@@ -75,6 +83,32 @@ TEST_F(ImportTest, EmbeddedWeightsAreFoundAtTheirOffset) {
   EXPECT_EQ(source.getAs<mlir::IntegerAttr>("offset").getInt(),
             static_cast<int64_t>(model.find(std::string(4096, 'v'))));
   EXPECT_EQ(source.getAs<mlir::IntegerAttr>("length").getInt(), 4096);
+}
+
+TEST_F(ImportTest, MemoryDoesNotGrowWithEmbeddedWeights) {
+  // A file of 2.5 GiB, almost all of it a hole: the data of one tensor.
+  constexpr uint64_t kBytes = 5ull << 29;
+  std::string tensorStart = field(1, kBytes) + field(2, 2) + field(8, "w") + head(9, kBytes);
+  std::string graphStart = field(12, value("w")) + head(5, tensorStart.size() + kBytes);
+  uint64_t graphBytes = graphStart.size() + tensorStart.size() + kBytes;
+  std::string start = kOpset + head(7, graphBytes) + graphStart + tensorStart;
+  llvm::SmallString<128> path;
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("import", "onnx", path));
+  llvm::FileRemover remove(path);
+  std::ofstream(path.c_str()) << start;
+  ASSERT_EQ(truncate(path.c_str(), start.size() + kBytes), 0);
+
+  rusage before, after;
+  getrusage(RUSAGE_SELF, &before);
+  auto module = moec::importOnnx(llvm::StringRef(path), context);
+  getrusage(RUSAGE_SELF, &after);
+  ASSERT_TRUE(module);
+  EXPECT_EQ((*module->getOps<moec::rt::WeightOp>().begin())
+                .getSource()
+                .getAs<mlir::IntegerAttr>("offset")
+                .getInt(),
+            static_cast<int64_t>(start.size()));
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 << 10); // KiB
 }
 
 TEST_F(ImportTest, TruncationAnywhereIsAnErrorOrASmallerModel) {

@@ -80,6 +80,12 @@ Value TensorBuilder::filled(Sizes sizes, Type element, double value) {
   return linalg::FillOp::create(*this, constant(element, value), init).getResult(0);
 }
 
+Value TensorBuilder::castTo(Value tensor, Type type) {
+  if (tensor.getType() == type)
+    return tensor;
+  return tensor::CastOp::create(*this, type, tensor);
+}
+
 SmallVector<OpFoldResult> TensorBuilder::sizes(Value tensor) {
   return tensor::getMixedSizes(*this, getLoc(), tensor);
 }

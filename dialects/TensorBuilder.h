@@ -47,6 +47,9 @@ public:
   /// A tensor of `sizes` filled with a constant.
   mlir::Value filled(Sizes sizes, mlir::Type element, double value);
 
+  /// The same tensor with the sizes that `type` states.
+  mlir::Value castTo(mlir::Value tensor, mlir::Type type);
+
   llvm::SmallVector<mlir::OpFoldResult> sizes(mlir::Value tensor);
   mlir::OpFoldResult size(mlir::Value tensor, int64_t dim);
   /// A size as a value of type index.

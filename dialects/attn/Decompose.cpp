@@ -17,12 +17,6 @@ static SmallVector<unsigned> range(unsigned from, unsigned to) {
   return llvm::to_vector(llvm::seq<unsigned>(from, to));
 }
 
-/// Results have the sizes that their operands know; the op's type may know
-/// fewer or more.
-static Value castTo(TensorBuilder &b, Value value, Type type) {
-  return value.getType() == type ? value : tensor::CastOp::create(b, type, value).getResult();
-}
-
 //===----------------------------------------------------------------------===//
 // norms
 //===----------------------------------------------------------------------===//
@@ -86,7 +80,7 @@ FailureOr<SmallVector<Value>> RmsNormOp::decomposeOperation(OpBuilder &builder) 
                   Value x = b.mul(b.convert(v[0], means.type), inverse);
                   return b.convert(b.mul(x, b.convert(v[2], means.type)), elementOf(getResult()));
                 });
-  return SmallVector<Value>{castTo(b, result, getType())};
+  return SmallVector<Value>{b.castTo(result, getType())};
 }
 
 FailureOr<SmallVector<Value>> LayerNormOp::decomposeOperation(OpBuilder &builder) {
@@ -125,9 +119,9 @@ FailureOr<SmallVector<Value>> LayerNormOp::decomposeOperation(OpBuilder &builder
           y = b.add(y, b.convert(v[4], means.type));
         return b.convert(y, elementOf(getResult()));
       });
-  return SmallVector<Value>{castTo(b, result, getResult().getType()),
-                            castTo(b, meanResult, getMean().getType()),
-                            castTo(b, inverseResult, getInverse().getType())};
+  return SmallVector<Value>{b.castTo(result, getResult().getType()),
+                            b.castTo(meanResult, getMean().getType()),
+                            b.castTo(inverseResult, getInverse().getType())};
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,7 +171,7 @@ FailureOr<SmallVector<Value>> RopeOp::decomposeOperation(OpBuilder &builder) {
     return b.convert(b.select(rotates, turned, x), element);
   };
   Value result = b.compute(b.sizes(getX()), operands, element, body);
-  return SmallVector<Value>{castTo(b, result, getType())};
+  return SmallVector<Value>{b.castTo(result, getType())};
 }
 
 //===----------------------------------------------------------------------===//

@@ -214,10 +214,7 @@ private:
 
 FailureOr<SmallVector<Value>> AttentionOp::decomposeOperation(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
-  Value result = Attention(b, *this).emit(b);
-  if (result.getType() != getType())
-    result = tensor::CastOp::create(b, getType(), result);
-  return SmallVector<Value>{result};
+  return SmallVector<Value>{b.castTo(Attention(b, *this).emit(b), getType())};
 }
 
 } // namespace moec::attn

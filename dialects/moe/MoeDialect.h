@@ -13,6 +13,24 @@
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/APFloat.h"
+
+namespace moec::moe {
+
+/// Parameters of attributes that are doubles; infinities are never written.
+mlir::FailureOr<llvm::APFloat> parseDouble(mlir::AsmParser &parser);
+inline llvm::APFloat lowest() {
+  return llvm::APFloat::getInf(llvm::APFloat::IEEEdouble(), /*Negative=*/true);
+}
+inline llvm::APFloat highest() { return llvm::APFloat::getInf(llvm::APFloat::IEEEdouble()); }
+
+/// A matrix per expert, with what belongs to it; null where absent.
+struct Matrix {
+  mlir::Value weights, bias, scales, zeroPoints;
+  llvm::StringRef name;
+};
+
+} // namespace moec::moe
 
 #include "dialects/moe/MoeDialect.h.inc"
 #include "dialects/moe/MoeEnums.h.inc"

@@ -93,6 +93,25 @@ def FuseElementwisePass : Pass<"moec-fuse-elementwise", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def ScheduleExpertsPass : Pass<"moe-schedule-experts", "mlir::ModuleOp"> {
+  let summary = "Sort slots by expert, so that each expert's rows are multiplied together";
+  let description = [{
+    ```mlir
+    %y = moe.experts %x, %ids, %weights w_in(%w1) w_out(%w2) {activation = ...}
+    ```
+    becomes
+    ```mlir
+    %offsets, %slots, %positions = moe.permute %ids {experts = 8}
+    %a = moe.grouped_matmul %x, %w1 slots(%slots) offsets(%offsets) {activation = ..., slots_per_row = 2}
+    %rows = moe.grouped_matmul %a, %w2 offsets(%offsets)
+    %y = moe.combine %rows, %positions weights(%weights)
+    ```
+    with the same bits. A block whose number of experts or of experts per token
+    is unknown stays as it is.
+  }];
+  let dependentDialects = ["moec::moe::MoeDialect"];
+}
+
 def DecomposePass : Pass<"moec-decompose", "mlir::ModuleOp"> {
   let summary = "Replace each moe and attn operation by its decomposition";
   let description = [{

@@ -31,6 +31,8 @@ void clean(OpPassManager &pm) {
 void buildFusePipeline(OpPassManager &pm) {
   // Caches are found by dataflow, which later stages take apart.
   pm.addPass(createDetectStatePass());
+  // Rows of one expert are multiplied together.
+  pm.addPass(createScheduleExpertsPass());
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());
   // Shape arithmetic folds first: what is static decides what can fuse.

@@ -322,27 +322,22 @@ public:
 
   Value emit() {
     Value x = op.getSlots() ? gathered() : op.getX();
-    Matrix matrix = op.getMatrix();
-    Value zero = b.filled({rows, columns}, f32, 0);
-    // Loops r, k, n.
-    Value products = b.reduce({rows, depth, columns}, {{x, {0, 1}}}, {zero, {0, 2}},
-                              [&](TensorBuilder &b, ValueRange v) {
-                                Value w = weight(b, matrix, quant, expert(b), b.loop(2), b.loop(1));
-                                return b.add(v[1], b.mul(b.convert(v[0], f32), w));
-                              });
+    Matrix matrix = op.getMatrix(), up = op.getUp();
+    Value first = product(matrix, x), second = up.weights ? product(up, x) : Value();
     ActivationAttr activation = op.getActivationAttr();
     Value inner = innerOf(b, activation, b.index(columns));
     return b.compute({rows, inner}, {}, op.getElement(), [&](TensorBuilder &b, ValueRange) {
-      auto read = [&](Value row) {
+      auto read = [&](Value products, const Matrix &matrix, Value row) {
         return biased(b, b.extract(products, {b.loop(0), row}), matrix, expert(b), row);
       };
       Value y;
       if (activation && activation.isFused()) {
         auto [g, l] = fusedRows(b, activation, b.loop(1), inner);
-        y = activate(b, activation, read(g), read(l));
+        y = activate(b, activation, read(first, matrix, g), read(first, matrix, l));
       } else {
-        y = read(b.loop(1));
-        y = activation ? activate(b, activation, y, Value()) : y;
+        y = read(first, matrix, b.loop(1));
+        Value l = second ? read(second, up, b.loop(1)) : Value();
+        y = activation ? activate(b, activation, y, l) : y;
       }
       return b.convert(b.select(isInGroup(b), y, b.constant(f32, 0)), op.getElement());
     });
@@ -374,6 +369,16 @@ private:
     if (op.getExperts())
       index = b.convert(b.extract(op.getExperts(), index), b.getIndexType());
     return index;
+  }
+
+  /// Without bias. Loops r, k, n.
+  Value product(const Matrix &matrix, Value x) {
+    Value zero = b.filled({rows, columns}, f32, 0);
+    return b.reduce({rows, depth, columns}, {{x, {0, 1}}}, {zero, {0, 2}},
+                    [&](TensorBuilder &b, ValueRange v) {
+                      Value w = weight(b, matrix, quant, expert(b), b.loop(2), b.loop(1));
+                      return b.add(v[1], b.mul(b.convert(v[0], f32), w));
+                    });
   }
 
   Value gathered() {

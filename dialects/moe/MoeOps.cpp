@@ -207,6 +207,10 @@ Matrix GroupedMatmulOp::getMatrix() {
   return {getW(), getBias(), getScales(), getZeroPoints(), ""};
 }
 
+Matrix GroupedMatmulOp::getUp() {
+  return {getWUp(), getBiasUp(), getScalesUp(), getZeroPointsUp(), "_up"};
+}
+
 LogicalResult GroupedMatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
                                                 Adaptor adaptor, SmallVectorImpl<Type> &types) {
   int64_t rows = sizeOf(adaptor.getSlots() ? adaptor.getSlots() : adaptor.getX(), 0);
@@ -243,8 +247,14 @@ LogicalResult GroupedMatmulOp::verify() {
   if (!getOffsets() && !getExperts() && isKnown(sizeOf(getW(), 0)) && sizeOf(getW(), 0) != 1)
     return emitOpError("requires offsets or experts to choose among ")
            << sizeOf(getW(), 0) << " matrices";
-  if (getActivation() && getActivation()->getGate() == Gate::separate)
-    return emitOpError("requires a gate that is not separate");
+  // C5
+  bool isSeparate = getActivation() && getActivation()->getGate() == Gate::separate;
+  if (isSeparate != static_cast<bool>(getWUp()) ||
+      (!getWUp() && (getBiasUp() || getScalesUp() || getZeroPointsUp())))
+    return emitOpError("requires w_up for a separate gate, and only for it");
+  if (isSeparate)
+    return verifyMatrix(*this, getUp(), getQuantAttr(), sizeOf(getW(), 0), sizeOf(getW(), 1),
+                        sizeOf(getX(), 1));
   return success();
 }
 

@@ -163,15 +163,16 @@ def Moe_GroupedMatmulOp : Moe_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
     `input_scales` [T,K] of the slot if given. W is that of the group with
     `offsets`[g] <= r < `offsets`[g+1]: `w` at `experts`[g], or at g without
     `experts`. Without offsets all rows are group 0. Rows past the last group
-    are 0. Sums ascend in f32; the result's type is the op's `element`.
+    are 0. For a separate gate, `w_up` and what belongs to it give l as `w`
+    gives g. Sums ascend in f32; the result's type is the op's `element`.
 
     Constraints:
     * (C1) x is [M,K], w [E,N,K], the result [R,N], or [R,N/2] with a fused
       gate; R is the size of slots, or M.
     * (C2) `slots_per_row` is positive; `input_scales` need slots.
     * (C3) the bias is [E,N]; scales and zero points are as in moe.experts.
-    * (C4) without offsets there is one matrix or `experts` chooses it; the
-      gate is not separate.
+    * (C4) without offsets there is one matrix or `experts` chooses it.
+    * (C5) `w_up` is [E,N,K] and there for a separate gate only.
 
     Example:
     ```mlir
@@ -186,6 +187,8 @@ def Moe_GroupedMatmulOp : Moe_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
                        Optional<2DTensorOf<[F32]>>:$input_scales,
                        Optional<FloatTensor<[2]>>:$bias, Optional<FloatTensor<[3]>>:$scales,
                        Optional<Moe_ZeroPoints>:$zero_points,
+                       Optional<Moe_Weights>:$w_up, Optional<FloatTensor<[2]>>:$bias_up,
+                       Optional<FloatTensor<[3]>>:$scales_up, Optional<Moe_ZeroPoints>:$zero_points_up,
                        TypeAttrOf<Moec_Float>:$element,
                        DefaultValuedAttr<Moec_IntAttr, "1">:$slots_per_row,
                        OptionalAttr<Moe_ActivationAttr>:$activation,
@@ -198,11 +201,15 @@ def Moe_GroupedMatmulOp : Moe_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
     (`experts` `(` $experts^ `:` type($experts) `)`)?
     (`input_scales` `(` $input_scales^ `:` type($input_scales) `)`)?
     (`bias` `(` $bias^ `:` type($bias) `)`)? (`scales` `(` $scales^ `:` type($scales) `)`)?
-    (`zero_points` `(` $zero_points^ `:` type($zero_points) `)`)? attr-dict
+    (`zero_points` `(` $zero_points^ `:` type($zero_points) `)`)?
+    (`w_up` `(` $w_up^ `:` type($w_up) `)`)? (`bias_up` `(` $bias_up^ `:` type($bias_up) `)`)?
+    (`scales_up` `(` $scales_up^ `:` type($scales_up) `)`)?
+    (`zero_points_up` `(` $zero_points_up^ `:` type($zero_points_up) `)`)? attr-dict
     `:` type($x) `,` type($w) `->` type($result)
   }];
   let extraClassDeclaration = [{
     Matrix getMatrix();
+    Matrix getUp();
   }];
 }
 

@@ -217,6 +217,15 @@ func.func @grouped_matmul_c4(%x: tensor<?x16xf32>, %w: tensor<8x64x16xf32>) {
 
 // -----
 
+func.func @grouped_matmul_c5(%x: tensor<?x16xf32>, %w: tensor<1x64x16xf32>) {
+  // expected-error @below {{requires w_up for a separate gate, and only for it}}
+  %y = moe.grouped_matmul %x, %w w_up(%w : tensor<1x64x16xf32>) {element = f32}
+       : tensor<?x16xf32>, tensor<1x64x16xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
 func.func @combine_c1(%rows: tensor<?x16xf32>, %p: tensor<?x2xi32>, %w: tensor<?x3xf32>) {
   // expected-error @below {{requires dimension 1 of weights and 1 of positions to be equal, but they are 3 and 2}}
   %y = moe.combine %rows, %p weights(%w : tensor<?x3xf32>) {element = f32}

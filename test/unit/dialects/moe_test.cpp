@@ -450,12 +450,15 @@ struct Block {
     return y;
   }
 
+  /// The op's own decomposition, and what moe-schedule-experts makes of it.
   void check(double threshold = 2e-5) const {
-    Program program(source());
-    ASSERT_TRUE(program.valid()) << source();
-    std::vector<Array> results = program.run(inputs());
+    Program reference(source(), "moec-decompose"), scheduled(source(), "moe-schedule-experts");
+    ASSERT_TRUE(reference.valid()) << source();
+    ASSERT_TRUE(scheduled.valid()) << source();
+    std::vector<Array> results = reference.run(inputs());
     ASSERT_EQ(results.size(), 1u);
     EXPECT_LT(difference(results[0], expected()), threshold) << source();
+    EXPECT_TRUE(identical(scheduled.run(inputs())[0], results[0])) << source();
   }
 };
 
@@ -599,7 +602,7 @@ TEST(GroupedMatmul, TheScheduledFormEqualsTheBlockBitForBit) {
       block.out = Weights(random, kHidden, kInner, 4, 16, "blocks");
       block.quant = "#moe.quant<bits = 4, block = 16>";
     }
-    Program scheduled(scheduledSource(block)), whole(block.source());
+    Program scheduled(scheduledSource(block)), whole(block.source(), "moec-decompose");
     ASSERT_TRUE(scheduled.valid()) << scheduledSource(block);
     ASSERT_TRUE(whole.valid());
     std::vector<Array> results = scheduled.run(block.inputs());

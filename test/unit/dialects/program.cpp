@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "moec/InitAll.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/JSON.h"
@@ -198,7 +200,7 @@ Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t l
   return result;
 }
 
-Program::Program(const std::string &source) {
+Program::Program(const std::string &source, const std::string &passes) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   context.appendDialectRegistry(registry);
@@ -211,6 +213,10 @@ Program::Program(const std::string &source) {
     outputTypes.push_back(elementType(shaped.getElementType()));
     outputRanks.push_back(shaped.getRank());
   }
+  static const bool registered = (registerAllPasses(), true);
+  mlir::PassManager pm(&context);
+  if (!registered || failed(mlir::parsePassPipeline(passes, pm)) || failed(pm.run(*module)))
+    return;
   model = compileInProcess(*module, {});
   if (!model)
     return;

@@ -37,8 +37,9 @@ Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t l
 
 class Program {
 public:
-  /// Compiles @main; `valid()` is false after an error.
-  explicit Program(const std::string &source);
+  /// Compiles @main, after running `passes` (textual); `valid()` is false after
+  /// an error.
+  explicit Program(const std::string &source, const std::string &passes = "");
   bool valid() const { return model != nullptr; }
 
   /// Executes @main with each kernel's range cut into pieces of `split`. Empty

@@ -3,6 +3,7 @@
 
 #include "mlir/Dialect/Linalg/IR/LinalgInterfaces.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -17,6 +18,10 @@ using mlir::Value;
 /// Whether the types agree in element type and rank, and in every size that
 /// both state.
 bool areCompatibleTensors(mlir::TypeRange lhs, mlir::TypeRange rhs);
+
+/// Adds the canonicalisation of a dialect's operations: sizes that operands or
+/// results know reach the types on the other side.
+void addRefinement(mlir::RewritePatternSet &patterns, llvm::StringRef dialect);
 
 /// One size of an operand, for diagnostics.
 struct OperandDim {

@@ -18,3 +18,7 @@ void moec::attn::AttnDialect::initialize() {
 #include "dialects/attn/AttnOps.cpp.inc"
       >();
 }
+
+void moec::attn::AttnDialect::getCanonicalizationPatterns(mlir::RewritePatternSet &patterns) const {
+  addRefinement(patterns, getNamespace());
+}

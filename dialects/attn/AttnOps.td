@@ -14,6 +14,7 @@ def Attn_Dialect : Dialect {
     heads, D and E head sizes of keys and of values. Queries and new keys are
     [B,S,N,D], as projections write them; caches are [B,M,T,D].
   }];
+  let hasCanonicalizer = 1;
 }
 
 class Attn_Op<string mnemonic, list<Trait> traits = []>

@@ -26,6 +26,10 @@ void MoeDialect::initialize() {
       >();
 }
 
+void MoeDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
+  addRefinement(patterns, getNamespace());
+}
+
 FailureOr<llvm::APFloat> parseDouble(AsmParser &parser) {
   double value;
   if (parser.parseFloat(value))

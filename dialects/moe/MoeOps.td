@@ -14,6 +14,7 @@ def Moe_Dialect : Dialect {
     outside [0, E) is no expert: its slot contributes nothing.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let hasCanonicalizer = 1;
 }
 
 include "dialects/moe/MoeAttrs.td"

@@ -3,13 +3,13 @@
 #include "lib/codegen/Jit.h"
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
+#include "lib/kernels/cpu/Chip.h"
 #include "lib/weights/WeightsFile.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
-#include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
 
@@ -42,17 +42,6 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
   return success();
 }
 
-CpuTarget cpuTarget(const CompileOptions &options) {
-  std::string triple = llvm::sys::getDefaultTargetTriple();
-  if (options.chip != "native")
-    return {triple, options.chip, ""};
-  std::string features;
-  for (const auto &[feature, enabled] : llvm::sys::getHostCPUFeatures())
-    if (enabled)
-      features += (features.empty() ? "+" : ",+") + feature.str();
-  return {triple, llvm::sys::getHostCPUName().str(), features};
-}
-
 } // namespace
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
@@ -71,11 +60,16 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
 FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
 compileToObject(ModuleOp module, const CompileOptions &options, StringRef weightsPath,
                 StringRef prefix, const Progress &progress) {
+  std::optional<Chip> chip = parseChip(options.chip);
+  if (!chip)
+    return module.emitError("no chip is called '") << options.chip << "'";
   FailureOr<std::vector<WeightSpec>> weights = takeWeights(module);
   if (failed(weights))
     return failure();
   llvm::json::Object metadata = describeModule(module);
   metadata["target"] = "cpu";
+  metadata["chip"] =
+      llvm::json::Object{{"name", chip->name}, {"features", llvm::json::Array(chip->required)}};
   llvm::Expected<llvm::json::Object> written =
       writeWeights(*weights, options.modelPath, weightsPath, [&](uint64_t done, uint64_t all) {
         if (progress)
@@ -86,7 +80,7 @@ compileToObject(ModuleOp module, const CompileOptions &options, StringRef weight
   metadata["weights"] = std::move(*written);
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(metadata));
-  return emitObject(module, cpuTarget(options), text, prefix);
+  return emitObject(module, {chip->triple, chip->cpu, chip->features}, text, prefix);
 }
 
 CompiledModel::CompiledModel(std::unique_ptr<JitModule> code, std::string weightsPath)

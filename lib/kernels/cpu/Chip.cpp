@@ -40,8 +40,11 @@ std::optional<StringMap<bool>> featuresOf(StringRef name) {
   SmallVector<StringRef> list;
   X86::getFeaturesForCPU(name, list);
   StringMap<bool> features;
-  for (StringRef feature : list)
+  // LLVM leaves out what the others imply.
+  for (StringRef feature : list) {
     features[feature] = true;
+    X86::updateImpliedFeatures(feature, /*Enabled=*/true, features);
+  }
   return features;
 }
 
@@ -50,7 +53,7 @@ void describeX86(Chip &chip, const StringMap<bool> &features) {
   for (StringRef feature : kUsed)
     if (has(feature))
       chip.required.push_back(feature.str());
-  bool avx512 = all_of(ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512dq", "avx512vl"}, has);
+  bool avx512 = has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");
   chip.vectorBits = avx512 ? 512 : has("avx2") ? 256 : 128;
   chip.vectorRegisters = avx512 ? 32 : 16;
   chip.fma = has("fma");

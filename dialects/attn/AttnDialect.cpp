@@ -12,7 +12,10 @@
 #include "dialects/attn/AttnAttrs.cpp.inc"
 
 void moec::attn::AttnDialect::initialize() {
-
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/attn/AttnAttrs.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/attn/AttnOps.cpp.inc"

@@ -51,8 +51,8 @@ LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder,
   return success();
 }
 
-/// C3 of attention.
-static LogicalResult verifyScoreOperand(AttentionOp op, StringRef name, Value value) {
+/// C3.
+template <typename Op> static LogicalResult verifyScoreOperand(Op op, StringRef name, Value value) {
   if (!value)
     return success();
   if (failed(verifyBroadcastSize(op, {name, value, 0}, {"q", op.getQ(), 0})) ||
@@ -66,46 +66,80 @@ static LogicalResult verifyScoreOperand(AttentionOp op, StringRef name, Value va
   return success();
 }
 
-LogicalResult AttentionOp::verify() {
+/// What attention and scores have in common.
+template <typename Op> static LogicalResult verifyScores(Op op) {
   // C1
-  if (failed(verifySameSize(*this, {"q", getQ(), 3}, {"k", getK(), 3})) ||
-      failed(verifySameSize(*this, {"q", getQ(), 0}, {"k", getK(), 0})))
+  if (failed(verifySameSize(op, {"q", op.getQ(), 3}, {"k", op.getK(), 3})) ||
+      failed(verifySameSize(op, {"q", op.getQ(), 0}, {"k", op.getK(), 0})))
     return failure();
+  // C2
+  int64_t heads = tensorType(op.getQ()).getDimSize(2);
+  int64_t kvHeads = tensorType(op.getK()).getDimSize(1);
+  if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&
+      (kvHeads == 0 || heads % kvHeads != 0))
+    return op.emitOpError(
+               "requires the query heads to be a multiple of the key heads, but they are ")
+           << heads << " and " << kvHeads;
+  // C3
+  if (failed(verifyScoreOperand(op, "bias", op.getBias())) ||
+      failed(verifyScoreOperand(op, "mask", op.getMask())))
+    return failure();
+  // C4
+  if ((op.getKvLengths() &&
+       failed(verifySameSize(op, {"kv_lengths", op.getKvLengths(), 0}, {"q", op.getQ(), 0}))) ||
+      (op.getQOffsets() &&
+       failed(verifySameSize(op, {"q_offsets", op.getQOffsets(), 0}, {"q", op.getQ(), 0}))))
+    return failure();
+  // C5
+  if (op.getLeft() < -1 || op.getRight() < -1)
+    return op.emitOpError("requires left and right of at least -1, but they are ")
+           << op.getLeft() << " and " << op.getRight();
+  if (op.getSoftcap().isNegative())
+    return op.emitOpError("requires a softcap that is not negative");
+  // C6
+  if (tensorType(op.getK()).getElementType() != tensorType(op.getQ()).getElementType())
+    return op.emitOpError("requires q, k and v of one element type");
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyScores(*this)))
+    return failure();
+  // C1
   for (int64_t dim : {0, 1, 2})
     if (failed(verifySameSize(*this, {"k", getK(), dim}, {"v", getV(), dim})))
       return failure();
-  // C2
-  int64_t heads = tensorType(getQ()).getDimSize(2), kvHeads = tensorType(getK()).getDimSize(1);
-  if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&
-      (kvHeads == 0 || heads % kvHeads != 0))
-    return emitOpError("requires the query heads to be a multiple of the key heads, but they are ")
-           << heads << " and " << kvHeads;
-  // C3
-  if (failed(verifyScoreOperand(*this, "bias", getBias())) ||
-      failed(verifyScoreOperand(*this, "mask", getMask())))
-    return failure();
   // C4
-  if ((getKvLengths() &&
-       failed(verifySameSize(*this, {"kv_lengths", getKvLengths(), 0}, {"q", getQ(), 0}))) ||
-      (getQOffsets() &&
-       failed(verifySameSize(*this, {"q_offsets", getQOffsets(), 0}, {"q", getQ(), 0}))) ||
-      (getSink() && failed(verifySameSize(*this, {"sink", getSink(), 0}, {"q", getQ(), 2}))))
+  if (getSink() && failed(verifySameSize(*this, {"sink", getSink(), 0}, {"q", getQ(), 2})))
     return failure();
   // C5
   if (getChunk() < 1)
     return emitOpError("requires a positive chunk, but it is ") << getChunk();
-  if (getLeft() < -1 || getRight() < -1)
-    return emitOpError("requires left and right of at least -1, but they are ")
-           << getLeft() << " and " << getRight();
-  if (getSoftcap().isNegative())
-    return emitOpError("requires a softcap that is not negative");
   // C6
-  Type element = tensorType(getQ()).getElementType();
-  if (tensorType(getK()).getElementType() != element ||
-      tensorType(getV()).getElementType() != element)
+  if (tensorType(getV()).getElementType() != tensorType(getQ()).getElementType())
     return emitOpError("requires q, k and v of one element type");
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// scores
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScoresOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
+  RankedTensorType q = tensorType(adaptor.getQ()), k = tensorType(adaptor.getK());
+  types.push_back(RankedTensorType::get(
+      {q.getDimSize(0), q.getDimSize(2), q.getDimSize(1), k.getDimSize(2)}, q.getElementType()));
+  return success();
+}
+
+LogicalResult ScoresOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> q = tensor::getMixedSizes(builder, getLoc(), getQ());
+  shapes.push_back({q[0], q[2], q[1], tensor::getMixedSize(builder, getLoc(), getK(), 2)});
+  return success();
+}
+
+LogicalResult ScoresOp::verify() { return verifyScores(*this); }
 
 //===----------------------------------------------------------------------===//
 // cache_append

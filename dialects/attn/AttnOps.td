@@ -3,6 +3,7 @@
 #define MOEC_ATTN_OPS
 
 include "dialects/TensorOps.td"
+include "mlir/IR/EnumAttr.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
 def Attn_Dialect : Dialect {
@@ -15,6 +16,7 @@ def Attn_Dialect : Dialect {
     [B,S,N,D], as projections write them; caches are [B,M,T,D].
   }];
   let hasCanonicalizer = 1;
+  let useDefaultAttributePrinterParser = 1;
 }
 
 class Attn_Op<string mnemonic, list<Trait> traits = []>
@@ -86,6 +88,52 @@ def Attn_AttentionOp : Attn_Op<"attention", [AttrSizedOperandSegments]> {
     (`kv_lengths` `(` $kv_lengths^ `:` type($kv_lengths) `)`)?
     (`q_offsets` `(` $q_offsets^ `:` type($q_offsets) `)`)? attr-dict
     `:` type($q) `,` type($k) `,` type($v) `->` type($result)
+  }];
+}
+
+def Attn_Stage : I32Enum<"Stage", "how far scores are computed", [
+    I32EnumCase<"raw", 0>, I32EnumCase<"capped", 1>, I32EnumCase<"masked", 2>,
+    I32EnumCase<"probabilities", 3>]> {
+  let cppNamespace = "::moec::attn";
+}
+def Attn_StageAttr : EnumAttr<Attn_Dialect, Attn_Stage, "stage"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Attn_ScoresOp : Attn_Op<"scores", [AttrSizedOperandSegments]> {
+  let summary = "The scores of attention as a tensor";
+  let description = [{
+    The scores x [B,N,S,T] of an attn.attention with the same operands: scaled
+    (`raw`), after the softcap (`capped`), with the bias and -inf where masked
+    (`masked`), or exp(x - max) / sum of it, 0 in rows without keys
+    (`probabilities`). For models that return them; attention does not compute
+    them on its way.
+
+    Constraints:
+    * (C1) those of attn.attention for the operands that there are.
+
+    Example:
+    ```mlir
+    %x = attn.scores %q, %k {scale = 0.125 : f64, right = 0, stage = #attn.stage<masked>}
+         : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf32> -> tensor<?x8x?x?xf32>
+    ```
+  }];
+  let arguments = (ins FloatTensor<[4]>:$q, FloatTensor<[4]>:$k,
+                       Optional<FloatTensor<[4]>>:$bias, Optional<4DTensorOf<[I1]>>:$mask,
+                       Optional<1DTensorOf<[I64]>>:$kv_lengths,
+                       Optional<1DTensorOf<[I64]>>:$q_offsets,
+                       F64Attr:$scale,
+                       DefaultValuedAttr<Moec_IntAttr, "-1">:$left,
+                       DefaultValuedAttr<Moec_IntAttr, "-1">:$right,
+                       DefaultValuedAttr<F64Attr, "0.0">:$softcap,
+                       Attn_StageAttr:$stage);
+  let results = (outs FloatTensor<[4]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $q `,` $k (`bias` `(` $bias^ `:` type($bias) `)`)? (`mask` `(` $mask^ `:` type($mask) `)`)?
+    (`kv_lengths` `(` $kv_lengths^ `:` type($kv_lengths) `)`)?
+    (`q_offsets` `(` $q_offsets^ `:` type($q_offsets) `)`)? attr-dict
+    `:` type($q) `,` type($k) `->` type($result)
   }];
 }
 

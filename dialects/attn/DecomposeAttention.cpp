@@ -12,111 +12,77 @@ namespace {
 
 Type elementOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
 
-/// What a set of keys contributes to each query: m and l are [B,N,S], o is
-/// [B,S,N,E].
-struct Partial {
-  Value m, l, o;
-};
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// Emits attention chunk by chunk. Loops are named by the letters of the op's
-/// description.
-class Attention {
+/// Emits the scores of an attention or scores op. Loops are named by the
+/// letters of the description: b, n, i and, for keys, j.
+template <typename Op> class Scores {
 public:
-  Attention(TensorBuilder &b, AttentionOp op)
+  Scores(TensorBuilder &b, Op op)
       : op(op), type(accumulatorOf(elementOf(op.getQ()))), batch(b.size(op.getQ(), 0)),
         queries(b.size(op.getQ(), 1)), heads(b.size(op.getQ(), 2)), depth(b.size(op.getQ(), 3)),
-        keys(b.size(op.getK(), 2)), valueDepth(b.size(op.getV(), 3)) {
-    std::optional<int64_t> known = getConstantIntValue(keys);
-    width = known ? std::min(op.getChunk(), std::max<int64_t>(*known, 1)) : op.getChunk();
+        keys(b.size(op.getK(), 2)) {
     // Query heads per key head.
     group = arith::DivUIOp::create(b, b.index(heads), b.index(b.size(op.getK(), 1)));
   }
 
-  Value emit(TensorBuilder &b) {
-    SmallVector<OpFoldResult> rows{batch, heads, queries},
-        outputs{batch, queries, heads, valueDepth};
-    double infinity = std::numeric_limits<double>::infinity();
-    SmallVector<Value> none{b.filled(rows, type, -infinity), b.filled(rows, type, 0.0),
-                            b.filled(outputs, type, 0.0)};
-    auto chunks =
-        scf::ForOp::create(b, b.index(0), lastKey(b), b.index(op.getChunk()), none,
-                           [&](OpBuilder &nested, Location loc, Value start, ValueRange state) {
-                             TensorBuilder b(nested, loc);
-                             Partial merged =
-                                 merge(b, {state[0], state[1], state[2]}, ofChunk(b, start));
-                             scf::YieldOp::create(b, ValueRange{merged.m, merged.l, merged.o});
-                           });
-    Partial all{chunks.getResult(0), chunks.getResult(1), chunks.getResult(2)};
-    if (op.getSink())
-      all = merge(b, all, ofSink(b));
-    return b.compute(outputs, {{all.o, {0, 1, 2, 3}}, {all.l, {0, 2, 1}}}, elementOf(op.getQ()),
-                     [&](TensorBuilder &b, ValueRange v) {
-                       Value zero = b.constant(type, 0.0);
-                       Value y = b.select(b.equal(v[1], zero), zero, b.div(v[0], v[1]));
-                       return b.convert(y, elementOf(op.getQ()));
-                     });
-  }
-
-private:
-  /// The end of the keys that any row may see: later chunks would change
-  /// nothing.
-  Value lastKey(TensorBuilder &b) {
-    Value end = b.index(keys);
-    if (!op.getKvLengths())
-      return end;
-    Value none = b.filled({}, b.getI64Type(), 0);
-    Value longest = b.reduce(batch, {{op.getKvLengths(), {0}}}, {none, {}},
-                             [](TensorBuilder &b, ValueRange v) { return b.max(v[0], v[1]); });
-    return b.min(end, b.convert(b.extract(longest, {}), b.getIndexType()));
-  }
-
-  Partial ofChunk(TensorBuilder &b, Value start) {
-    SmallVector<OpFoldResult> rows{batch, heads, queries};
-    OpFoldResult j = b.getIndexAttr(width);
-    Value x = scores(b, start);
-    Partial chunk;
-    chunk.m = b.reduce({batch, heads, queries, j}, {{x, {0, 1, 2, 3}}},
-                       {b.filled(rows, type, -std::numeric_limits<double>::infinity()), {0, 1, 2}},
-                       [](TensorBuilder &b, ValueRange v) { return b.max(v[1], v[0]); });
-    Value p = b.compute({batch, heads, queries, j}, {{x, {0, 1, 2, 3}}, {chunk.m, {0, 1, 2}}}, type,
-                        [&](TensorBuilder &b, ValueRange v) {
-                          return b.select(isMasked(b, v[0]), b.constant(type, 0.0),
-                                          b.exp(b.sub(v[0], v[1])));
-                        });
-    chunk.l = b.reduce({batch, heads, queries, j}, {{p, {0, 1, 2, 3}}},
-                       {b.filled(rows, type, 0.0), {0, 1, 2}},
-                       [](TensorBuilder &b, ValueRange v) { return b.add(v[1], v[0]); });
-    SmallVector<OpFoldResult> outputs{batch, queries, heads, valueDepth};
-    // Loops b, i, n, e, j; e, along which values are contiguous, comes first.
-    chunk.o =
-        b.reduce({batch, queries, heads, valueDepth, j}, {{x, {0, 2, 1, 4}}, {p, {0, 2, 1, 4}}},
-                 {b.filled(outputs, type, 0.0), {0, 1, 2, 3}}, [&](TensorBuilder &b, ValueRange v) {
-                   Value at = key(b, start, b.loop(4));
-                   Value value =
-                       b.extract(op.getV(), {b.loop(0), kvHead(b, b.loop(2)), at, b.loop(3)});
-                   Value sum = b.add(v[2], b.mul(v[1], b.convert(value, type)));
-                   return b.select(isMasked(b, v[0]), v[2], sum);
-                 });
-    return chunk;
-  }
-
-  /// x [B,N,S,width] of the keys from `start` on, -inf where masked.
-  Value scores(TensorBuilder &b, Value start) {
-    OpFoldResult j = b.getIndexAttr(width);
-    Value zero = b.filled({batch, heads, queries, j}, type, 0.0);
+  /// x [B,N,S,width] of the keys from `start` on, as far as `stage` (not
+  /// probabilities).
+  Value scores(TensorBuilder &b, Value start, OpFoldResult width, Stage stage) {
+    Value zero = b.filled({batch, heads, queries, width}, type, 0.0);
     // Loops b, n, i, d, j.
     Value dots =
-        b.reduce({batch, heads, queries, depth, j}, {{op.getQ(), {0, 2, 1, 3}}},
+        b.reduce({batch, heads, queries, depth, width}, {{op.getQ(), {0, 2, 1, 3}}},
                  {zero, {0, 1, 2, 4}}, [&](TensorBuilder &b, ValueRange v) {
                    Value at = key(b, start, b.loop(4));
                    Value k = b.extract(op.getK(), {b.loop(0), kvHead(b, b.loop(1)), at, b.loop(3)});
                    return b.add(v[1], b.mul(b.convert(v[0], type), b.convert(k, type)));
                  });
-    return b.compute({batch, heads, queries, j}, {{dots, {0, 1, 2, 3}}}, type,
+    return b.compute({batch, heads, queries, width}, {{dots, {0, 1, 2, 3}}}, type,
                      [&](TensorBuilder &b, ValueRange v) {
                        Value x = b.mul(v[0], b.constant(type, op.getScale().convertToDouble()));
-                       return mask(b, softcap(b, x), b.add(start, b.loop(3)));
+                       x = stage == Stage::raw ? x : softcap(b, x);
+                       return stage == Stage::masked ? mask(b, x, b.add(start, b.loop(3))) : x;
                      });
+  }
+
+protected:
+  /// A fold of x over its keys.
+  Value rows(TensorBuilder &b, Value x, OpFoldResult width, double init, TensorBuilder::Body body) {
+    return b.reduce({batch, heads, queries, width}, {{x, {0, 1, 2, 3}}},
+                    {b.filled({batch, heads, queries}, type, init), {0, 1, 2}}, body);
+  }
+  Value maximum(TensorBuilder &b, Value x, OpFoldResult width) {
+    return rows(b, x, width, -kInfinity,
+                [](TensorBuilder &b, ValueRange v) { return b.max(v[1], v[0]); });
+  }
+  Value sum(TensorBuilder &b, Value x, OpFoldResult width) {
+    return rows(b, x, width, 0, [](TensorBuilder &b, ValueRange v) { return b.add(v[1], v[0]); });
+  }
+  /// exp(x - m), 0 where masked.
+  Value exponentials(TensorBuilder &b, Value x, Value m, OpFoldResult width) {
+    return b.compute({batch, heads, queries, width}, {{x, {0, 1, 2, 3}}, {m, {0, 1, 2}}}, type,
+                     [&](TensorBuilder &b, ValueRange v) {
+                       return b.select(isMasked(b, v[0]), b.constant(type, 0.0),
+                                       b.exp(b.sub(v[0], v[1])));
+                     });
+  }
+  /// x / l, 0 where l is.
+  Value quotient(TensorBuilder &b, Value x, Value l) {
+    Value zero = b.constant(type, 0.0);
+    Value y = b.select(b.equal(l, zero), zero, b.div(x, l));
+    return b.convert(y, elementOf(op.getQ()));
+  }
+
+  Value isMasked(TensorBuilder &b, Value score) {
+    return b.equal(score, b.constant(type, -kInfinity));
+  }
+
+  Value kvHead(TensorBuilder &b, Value head) { return arith::DivUIOp::create(b, head, group); }
+
+  /// A key that exists: scores of those beyond the last are masked.
+  Value key(TensorBuilder &b, Value start, Value j) {
+    return b.min(b.add(start, j), b.sub(b.index(keys), b.index(1)));
   }
 
   Value softcap(TensorBuilder &b, Value x) {
@@ -130,12 +96,10 @@ private:
   /// The score with its bias, or -inf if the query must not see key `at`.
   /// Inside loops b, n, i.
   Value mask(TensorBuilder &b, Value x, Value at) {
-    Value masked = b.constant(type, -std::numeric_limits<double>::infinity());
+    Value masked = b.constant(type, -kInfinity);
     Value row = b.loop(0);
     if (op.getBias()) {
-      Value bias =
-          ofScore(b, op.getBias(), at,
-                  b.constant(elementOf(op.getBias()), -std::numeric_limits<double>::infinity()));
+      Value bias = ofScore(b, op.getBias(), at, b.constant(elementOf(op.getBias()), -kInfinity));
       x = b.add(x, b.convert(bias, type));
     }
     Value visible = b.less(at, b.index(keys));
@@ -166,6 +130,100 @@ private:
     return b.extractOr(b.less(at, b.index(b.size(tensor, 3))), tensor, indices, beyond);
   }
 
+  Op op;
+  Type type;
+  OpFoldResult batch, queries, heads, depth, keys;
+  Value group;
+};
+
+/// Emits scores as a tensor.
+class ScoreTensor : Scores<ScoresOp> {
+public:
+  using Scores::Scores;
+
+  Value emit(TensorBuilder &b) {
+    Type element = elementOf(op.getQ());
+    bool isSoftmax = op.getStage() == Stage::probabilities;
+    Value x = scores(b, b.index(0), keys, isSoftmax ? Stage::masked : op.getStage());
+    SmallVector<OpFoldResult> sizes{batch, heads, queries, keys};
+    SmallVector<unsigned> all{0, 1, 2, 3}, row{0, 1, 2};
+    if (!isSoftmax)
+      return b.compute(sizes, {{x, all}}, element,
+                       [&](TensorBuilder &b, ValueRange v) { return b.convert(v[0], element); });
+    Value p = exponentials(b, x, maximum(b, x, keys), keys);
+    return b.compute(sizes, {{p, all}, {sum(b, p, keys), row}}, element,
+                     [&](TensorBuilder &b, ValueRange v) { return quotient(b, v[0], v[1]); });
+  }
+};
+
+/// What a set of keys contributes to each query: m and l are [B,N,S], o is
+/// [B,S,N,E].
+struct Partial {
+  Value m, l, o;
+};
+
+/// Emits attention chunk by chunk.
+class Attention : Scores<AttentionOp> {
+public:
+  Attention(TensorBuilder &b, AttentionOp op) : Scores(b, op), valueDepth(b.size(op.getV(), 3)) {
+    std::optional<int64_t> known = getConstantIntValue(keys);
+    int64_t chunk = op.getChunk();
+    width = b.getIndexAttr(known ? std::min(chunk, std::max<int64_t>(*known, 1)) : chunk);
+  }
+
+  Value emit(TensorBuilder &b) {
+    SmallVector<OpFoldResult> rows{batch, heads, queries},
+        outputs{batch, queries, heads, valueDepth};
+    SmallVector<Value> none{b.filled(rows, type, -kInfinity), b.filled(rows, type, 0.0),
+                            b.filled(outputs, type, 0.0)};
+    auto chunks =
+        scf::ForOp::create(b, b.index(0), lastKey(b), b.index(op.getChunk()), none,
+                           [&](OpBuilder &nested, Location loc, Value start, ValueRange state) {
+                             TensorBuilder b(nested, loc);
+                             Partial merged =
+                                 merge(b, {state[0], state[1], state[2]}, ofChunk(b, start));
+                             scf::YieldOp::create(b, ValueRange{merged.m, merged.l, merged.o});
+                           });
+    Partial all{chunks.getResult(0), chunks.getResult(1), chunks.getResult(2)};
+    if (op.getSink())
+      all = merge(b, all, ofSink(b));
+    return b.compute(outputs, {{all.o, {0, 1, 2, 3}}, {all.l, {0, 2, 1}}}, elementOf(op.getQ()),
+                     [&](TensorBuilder &b, ValueRange v) { return quotient(b, v[0], v[1]); });
+  }
+
+private:
+  /// The end of the keys that any row may see: later chunks would change
+  /// nothing.
+  Value lastKey(TensorBuilder &b) {
+    Value end = b.index(keys);
+    if (!op.getKvLengths())
+      return end;
+    Value none = b.filled({}, b.getI64Type(), 0);
+    Value longest = b.reduce(batch, {{op.getKvLengths(), {0}}}, {none, {}},
+                             [](TensorBuilder &b, ValueRange v) { return b.max(v[0], v[1]); });
+    return b.min(end, b.convert(b.extract(longest, {}), b.getIndexType()));
+  }
+
+  Partial ofChunk(TensorBuilder &b, Value start) {
+    Value x = scores(b, start, width, Stage::masked);
+    Partial chunk;
+    chunk.m = maximum(b, x, width);
+    Value p = exponentials(b, x, chunk.m, width);
+    chunk.l = sum(b, p, width);
+    SmallVector<OpFoldResult> outputs{batch, queries, heads, valueDepth};
+    // Loops b, i, n, e, j; e, along which values are contiguous, comes first.
+    chunk.o =
+        b.reduce({batch, queries, heads, valueDepth, width}, {{x, {0, 2, 1, 4}}, {p, {0, 2, 1, 4}}},
+                 {b.filled(outputs, type, 0.0), {0, 1, 2, 3}}, [&](TensorBuilder &b, ValueRange v) {
+                   Value at = key(b, start, b.loop(4));
+                   Value value =
+                       b.extract(op.getV(), {b.loop(0), kvHead(b, b.loop(2)), at, b.loop(3)});
+                   Value sum = b.add(v[2], b.mul(v[1], b.convert(value, type)));
+                   return b.select(isMasked(b, v[0]), v[2], sum);
+                 });
+    return chunk;
+  }
+
   Partial ofSink(TensorBuilder &b) {
     SmallVector<OpFoldResult> rows{batch, heads, queries},
         outputs{batch, queries, heads, valueDepth};
@@ -192,22 +250,7 @@ private:
     return merged;
   }
 
-  Value isMasked(TensorBuilder &b, Value score) {
-    return b.equal(score, b.constant(type, -std::numeric_limits<double>::infinity()));
-  }
-
-  Value kvHead(TensorBuilder &b, Value head) { return arith::DivUIOp::create(b, head, group); }
-
-  /// A key that exists: scores of those beyond the last are masked.
-  Value key(TensorBuilder &b, Value start, Value j) {
-    return b.min(b.add(start, j), b.sub(b.index(keys), b.index(1)));
-  }
-
-  AttentionOp op;
-  Type type;
-  OpFoldResult batch, queries, heads, depth, keys, valueDepth;
-  int64_t width;
-  Value group;
+  OpFoldResult valueDepth, width;
 };
 
 } // namespace
@@ -215,6 +258,11 @@ private:
 FailureOr<SmallVector<Value>> AttentionOp::decomposeOperation(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());
   return SmallVector<Value>{b.castTo(Attention(b, *this).emit(b), getType())};
+}
+
+FailureOr<SmallVector<Value>> ScoresOp::decomposeOperation(OpBuilder &builder) {
+  TensorBuilder b(builder, getLoc());
+  return SmallVector<Value>{b.castTo(ScoreTensor(b, *this).emit(b), getType())};
 }
 
 } // namespace moec::attn

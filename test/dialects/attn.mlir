@@ -13,6 +13,14 @@ func.func @attention(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x64xf32>, %v: ten
   return %y : tensor<?x?x8x32xf32>
 }
 
+// CHECK-LABEL: func.func @scores
+func.func @scores(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x64xf32>) -> tensor<?x8x?x?xf32> {
+  // CHECK: attn.scores %{{.*}}, %{{.*}} {right = 0 : i64, scale = 1.250000e-01 : f64, stage = #attn.stage<masked>} : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf32> -> tensor<?x8x?x?xf32>
+  %x = attn.scores %q, %k {scale = 0.125 : f64, right = 0, stage = #attn.stage<masked>}
+       : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf32> -> tensor<?x8x?x?xf32>
+  return %x : tensor<?x8x?x?xf32>
+}
+
 // CHECK-LABEL: func.func @cache_append
 func.func @cache_append(%past: tensor<?x2x?x64xf32>, %new: tensor<?x?x2x64xf32>, %n: tensor<?xi64>,
                         %dest: tensor<?x2x?x64xf32>) -> tensor<?x2x?x64xf32> {
@@ -107,6 +115,15 @@ func.func @attention_c6(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x64xf16>) {
   // expected-error @below {{requires q, k and v of one element type}}
   %y = attn.attention %q, %k, %k {scale = 0.125 : f64}
        : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf16>, tensor<?x2x?x64xf16> -> tensor<?x?x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @scores_c1(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x32xf32>) {
+  // expected-error @below {{requires dimension 3 of q and 3 of k to be equal, but they are 64 and 32}}
+  %y = attn.scores %q, %k {scale = 0.125 : f64, stage = #attn.stage<raw>}
+       : tensor<?x?x8x64xf32>, tensor<?x2x?x32xf32> -> tensor<?x8x?x?xf32>
   return
 }
 

@@ -250,6 +250,54 @@ TEST(Attention, PrefillAndDecodeAndPaddingAgreeBitForBit) {
   }
 }
 
+TEST(Scores, EveryStage) {
+  std::mt19937 random(13);
+  Array q = randomArray(random, {2, 3, 4, 8}), k = randomArray(random, {2, 2, 5, 8});
+  Array bias = randomArray(random, {1, 1, 3, 5});
+  for (std::string stage : {"raw", "capped", "masked", "probabilities"}) {
+    Program program(llvm::formatv(R"mlir(
+      func.func @main(%q: tensor<?x?x?x?xf32>, %k: tensor<?x?x?x?xf32>, %bias: tensor<?x?x?x?xf32>) -> tensor<?x?x?x?xf32> {{
+        %x = attn.scores %q, %k bias(%bias : tensor<?x?x?x?xf32>)
+             {{scale = 0.5 : f64, softcap = 2.0 : f64, right = 0, stage = #attn.stage<{0}>}
+             : tensor<?x?x?x?xf32>, tensor<?x?x?x?xf32> -> tensor<?x?x?x?xf32>
+        return %x : tensor<?x?x?x?xf32>
+      })mlir",
+                                  stage)
+                        .str());
+    ASSERT_TRUE(program.valid());
+    std::vector<Array> results = program.run({q, k, bias});
+    ASSERT_EQ(results.size(), 1u);
+    Array expected = zeros({2, 4, 3, 5});
+    for (int64_t b = 0; b < 2; ++b)
+      for (int64_t n = 0; n < 4; ++n)
+        for (int64_t i = 0; i < 3; ++i) {
+          double sum = 0;
+          for (int64_t j = 0; j < 5; ++j) {
+            double &x = expected.at({b, n, i, j});
+            for (int64_t d = 0; d < 8; ++d)
+              x += q.at({b, i, n, d}) * k.at({b, n / 2, j, d});
+            x *= 0.5;
+            if (stage == "raw")
+              continue;
+            x = 2 * std::tanh(x / 2);
+            if (stage == "capped")
+              continue;
+            x = j > i ? -INFINITY : x + bias.at({0, 0, i, j});
+            sum += std::exp(x);
+          }
+          for (int64_t j = 0; stage == "probabilities" && j < 5; ++j)
+            expected.at({b, n, i, j}) = std::exp(expected.at({b, n, i, j})) / sum;
+        }
+    // Infinities have no difference.
+    for (size_t at = 0; at < expected.values.size(); ++at)
+      if (std::isinf(expected.values[at])) {
+        EXPECT_EQ(results[0].values[at], expected.values[at]);
+        results[0].values[at] = expected.values[at] = 0;
+      }
+    EXPECT_LT(difference(results[0], expected), 2e-6) << stage;
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // cache_append
 //===----------------------------------------------------------------------===//

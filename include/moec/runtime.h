@@ -3,7 +3,7 @@
  *   moec_model *model = NULL;
  *   moec_session *session = NULL;
  *   moec_tensor inputs[1] = {{.data = ids, .type = MOEC_I64, .rank = 2, .sizes = {1, 5}}};
- *   moec_tensor outputs[1] = {{0}};
+ *   moec_tensor outputs[1];
  *   if (moec_model_load("model.moec", NULL, &model) ||
  *       moec_session_create(model, NULL, &session) ||
  *       moec_session_run(session, inputs, outputs))
@@ -60,9 +60,8 @@ typedef struct moec_tensor {
    * gaps, which is also the only form an input may have. Tensors that the
    * runtime returns always have them; only state is ever strided. */
   int64_t strides[MOEC_MAX_RANK];
-  /* Bytes at `data`. When not 0 in an input it is checked to suffice; in an
-   * output with `data` it is the capacity. U4 and I4 take half a byte per
-   * element, rounded up. */
+  /* Bytes at `data`. When not 0 in an input it is checked to suffice. U4 and
+   * I4 take half a byte per element, rounded up. */
   size_t bytes;
 } moec_tensor;
 
@@ -149,14 +148,20 @@ MOEC_API void moec_session_release(moec_session *session);
  * that are the past of a state may be absent, all or none: then the session
  * keeps them, and their lengths grow by this execution.
  *
- * `outputs` has one entry per output. An entry with `data` receives the output
- * there, in at least `bytes` bytes; any other is pointed to memory of the
- * session that stays valid until its next run or change of state. Everything
- * else in an entry is filled in. The result does not depend on the number of
+ * `outputs` has one entry per output and is only written to. It is pointed to
+ * the buffers of moec_session_bind_output, otherwise to memory of the session
+ * that stays valid until its next run or change of state; there, outputs of one
+ * run may be inputs of the next. The result does not depend on the number of
  * threads. After an error the outputs are undefined and the state is as it was
  * before. */
 MOEC_API moec_status moec_session_run(moec_session *session, const moec_tensor *inputs,
                                       moec_tensor *outputs);
+
+/* Has later runs write output `index` to `data`, which has `bytes` bytes and
+ * overlaps no input; NULL undoes it. State that the session keeps cannot be
+ * bound: running such a model is an error. */
+MOEC_API moec_status moec_session_bind_output(moec_session *session, int32_t index, void *data,
+                                              size_t bytes);
 
 /* How long the state is that the session keeps, along its growing dimension. */
 MOEC_API int64_t moec_session_length(const moec_session *session);

@@ -1,0 +1,74 @@
+#include "runtime/Memory.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+
+namespace moec::runtime {
+namespace {
+
+constexpr size_t kHugePage = 2 << 20;
+constexpr size_t kAlignment = 64;
+
+size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+/// Maps whole huge pages; what is left of them after alignment is unmapped.
+void *mapAligned(size_t bytes) {
+  size_t reserved = bytes + kHugePage;
+  void *memory =
+      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return nullptr;
+  auto start = reinterpret_cast<uintptr_t>(memory);
+  uintptr_t aligned = roundUp(start, kHugePage);
+  if (aligned > start)
+    munmap(memory, aligned - start);
+  if (uintptr_t end = start + reserved; end > aligned + bytes)
+    munmap(reinterpret_cast<void *>(aligned + bytes), end - aligned - bytes);
+  return reinterpret_cast<void *>(aligned);
+}
+
+bool isMapped(size_t bytes) { return bytes >= kHugePage; }
+
+} // namespace
+
+Buffer::~Buffer() { release(); }
+
+void Buffer::release() {
+  if (isMapped(size_))
+    munmap(data_, roundUp(size_, kHugePage));
+  else
+    std::free(data_);
+  data_ = nullptr;
+  size_ = 0;
+}
+
+bool Buffer::allocate(size_t bytes, Pages pages) {
+  release();
+  if (bytes > SIZE_MAX / 2)
+    return false;
+  if (isMapped(bytes)) {
+    data_ = mapAligned(roundUp(bytes, kHugePage));
+    if (data_)
+      madvise(data_, roundUp(bytes, kHugePage),
+              pages == Pages::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  } else {
+    data_ = std::aligned_alloc(kAlignment, roundUp(bytes + 1, kAlignment));
+  }
+  size_ = data_ ? bytes : 0;
+  return data_;
+}
+
+int64_t peakProcessMemory() {
+  FILE *file = std::fopen("/proc/self/status", "re");
+  if (!file)
+    return 0;
+  long long kilobytes = 0;
+  char line[256];
+  while (std::fgets(line, sizeof line, file) && std::sscanf(line, "VmHWM: %lld", &kilobytes) != 1)
+    ;
+  std::fclose(file);
+  return kilobytes * 1024;
+}
+
+} // namespace moec::runtime

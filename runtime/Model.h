@@ -1,0 +1,41 @@
+//===- Model.h - code and weights, shared by sessions ----------------------===//
+#pragma once
+
+#include "runtime/Artifact.h"
+#include "runtime/Weights.h"
+
+#include <memory>
+
+namespace moec::runtime {
+
+class Model {
+public:
+  static Status load(const std::string &path, const moec_model_options &options,
+                     std::shared_ptr<const Model> &model);
+  static Status link(const moec_module_v1 &module, const char *weightsPath,
+                     const moec_model_options &options, std::shared_ptr<const Model> &model);
+
+  const moec_module_v1 &module() const { return *module_; }
+  const Metadata &metadata() const { return metadata_; }
+  const std::string &metadataText() const { return text; }
+  const Weights &weights() const { return weights_; }
+  const std::string &device() const { return device_; }
+
+private:
+  /// Reads the metadata and refuses what this machine cannot execute.
+  Status describe(std::string_view json, const moec_model_options &options);
+  Status adopt(const moec_module_v1 *module);
+  Status loadWeights(const std::string &path, const moec_model_options &options);
+
+  SharedObject code;
+  const moec_module_v1 *module_ = nullptr;
+  std::string text, device_;
+  Metadata metadata_;
+  Weights weights_;
+};
+
+} // namespace moec::runtime
+
+struct moec_model {
+  std::shared_ptr<const moec::runtime::Model> shared;
+};

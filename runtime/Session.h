@@ -1,0 +1,45 @@
+//===- Session.h - working memory, threads and state -----------------------===//
+#pragma once
+
+#include "runtime/Call.h"
+
+namespace moec::runtime {
+
+class Session {
+public:
+  static Status create(std::shared_ptr<const Model> model, const moec_session_options &options,
+                       std::unique_ptr<Session> &session);
+
+  Status run(const moec_tensor *inputs, moec_tensor *outputs);
+  Status bindOutput(int32_t index, void *data, size_t bytes);
+  State &state() { return state_; }
+  const State &state() const { return state_; }
+  Status fork(std::unique_ptr<Session> &copy) const;
+  moec_memory_report memory() const;
+  void startProfile() { workspace.trace.start(device->threads()); }
+  Status writeProfile(const std::string &path);
+
+private:
+  Session(std::shared_ptr<const Model> model, const moec_session_options &options);
+  Status bindInputs(const moec_tensor *inputs);
+  Status bindInput(int32_t index, const moec_tensor &tensor);
+  Status collect(moec_tensor *outputs);
+
+  std::shared_ptr<const Model> model;
+  moec_session_options options;
+  std::unique_ptr<Device> device;
+  State state_;
+  Outputs outputs_;
+  Workspace workspace;
+  /// Of the execution in progress.
+  Symbols symbols;
+  std::vector<moec_view> views;
+  std::vector<Buffer> unpackedInputs;
+  bool keepsState = false;
+};
+
+} // namespace moec::runtime
+
+struct moec_session {
+  std::unique_ptr<moec::runtime::Session> session;
+};

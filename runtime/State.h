@@ -1,0 +1,65 @@
+//===- State.h - pasts that a session keeps --------------------------------===//
+#pragma once
+
+#include "runtime/Inputs.h"
+#include "runtime/Memory.h"
+
+namespace moec::runtime {
+
+/// A capacity buffer per state pair, of which the first `length` rows along
+/// the growing dimension are in use. During an execution the present is the
+/// past's buffer, or a larger one when the past's is too small; the past is
+/// never changed, so an execution that fails changes nothing.
+class State {
+public:
+  State(const Metadata &metadata, int64_t firstCapacity);
+
+  /// The pasts, as inputs of an execution; sizes that no buffer fixes yet come
+  /// from other inputs.
+  Status begin(Symbols &symbols, std::vector<moec_view> &views);
+  /// Where the present of `pair` is to be written.
+  Status present(int32_t pair, const int64_t *sizes, moec_view &view);
+  /// The presents become the pasts; fills in what the caller sees of them.
+  Status commit(moec_tensor *outputs);
+  void rollback();
+
+  /// The pair of an output, or -1.
+  int32_t pairOfOutput(int32_t output) const;
+
+  int64_t length() const;
+  void reset();
+  Status truncate(int64_t length);
+  Status reorder(const int64_t *rows, int64_t count);
+  Status copyFrom(const State &other);
+  int64_t bytes() const;
+
+private:
+  struct Cache {
+    Buffer buffer;
+    int64_t capacity = 0;
+  };
+
+  struct Pair {
+    StateInfo info;
+    const TensorInfo *past;
+    /// Without the growing dimension, whose entry is the length in use.
+    int64_t sizes[MOEC_MAX_RANK] = {};
+    Cache cache, grown;
+    int64_t nextLength = -1;
+
+    int64_t length() const { return sizes[info.axis]; }
+    moec_view view(const Cache &cache, int64_t length) const;
+    /// Bytes of one row: everything behind the growing dimension.
+    int64_t rowBytes() const;
+    /// Number of such runs of rows: everything before the growing dimension.
+    int64_t runs() const;
+    Status allocate(int64_t capacity, Cache &cache) const;
+    Status chooseSizes(const Symbols &symbols);
+    Status reordered(const int64_t *rows, int64_t count);
+  };
+
+  int64_t firstCapacity;
+  std::vector<Pair> pairs;
+};
+
+} // namespace moec::runtime

@@ -1,0 +1,81 @@
+//===- Cpu.cpp - kernels are functions, run by a pool of threads -----------===//
+#include "runtime/ThreadPool.h"
+#include "runtime/devices/Device.h"
+
+#include <algorithm>
+
+namespace moec::runtime {
+namespace {
+
+class CpuDevice final : public Device {
+public:
+  explicit CpuDevice(const Model &model) : model(model) {}
+
+  Status start(const moec_session_options &options) {
+    int threads = options.threads;
+    if (threads < 0 || threads > kMostThreads)
+      return failure(MOEC_INVALID_ARGUMENT, "requires 0 <= threads <= %d, but threads is %d",
+                     kMostThreads, threads);
+    if (threads == 0)
+      threads = std::clamp(static_cast<int>(allowedCores().size()), 1, kMostThreads);
+    return pool.start(threads, options.pin_threads == 0);
+  }
+
+  int threads() const override { return pool.threads(); }
+
+  int32_t launch(const Launch &launch, Trace &trace) override {
+    launch.arguments[0] = reinterpret_cast<uint64_t>(&status);
+    const Site &site = model.metadata().sites[launch.site];
+    Job job{model.module().kernels[site.kernel], launch.arguments, launch.site,
+            trace.active() ? &trace : nullptr};
+    if (job.trace && site.experts && site.offsetsWord < launch.words)
+      trace.tokensPerExpert(launch.site,
+                            reinterpret_cast<const int64_t *>(launch.arguments[site.offsetsWord]),
+                            site.experts);
+    pool.run(launch.grid, work, &job);
+    return status;
+  }
+
+  int32_t finish() override { return std::exchange(status, 0); }
+
+private:
+  static constexpr int kMostThreads = 1024;
+
+  struct Job {
+    moec_kernel kernel;
+    const uint64_t *arguments;
+    int32_t site;
+    Trace *trace;
+  };
+
+  static void work(void *context, int thread, Chunks &chunks) {
+    auto *job = static_cast<Job *>(context);
+    int64_t begin, end;
+    if (!chunks.next(begin, end))
+      return;
+    int64_t start = job->trace ? traceClock() : 0;
+    do
+      job->kernel(job->arguments, begin, end);
+    while (chunks.next(begin, end));
+    if (job->trace)
+      job->trace->kernel(thread, job->site, start, traceClock());
+  }
+
+  const Model &model;
+  ThreadPool pool;
+  /// Set by kernels, from any thread, when a check fails.
+  int32_t status = 0;
+};
+
+} // namespace
+
+Status createCpuDevice(const Model &model, const moec_session_options &options,
+                       std::unique_ptr<Device> &device) {
+  auto cpu = std::make_unique<CpuDevice>(model);
+  if (Status error = cpu->start(options))
+    return error;
+  device = std::move(cpu);
+  return {};
+}
+
+} // namespace moec::runtime

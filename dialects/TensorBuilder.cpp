@@ -120,17 +120,20 @@ Value TensorBuilder::extractOr(Value inside, Value tensor, ValueRange indices, V
 //===----------------------------------------------------------------------===//
 
 Value TensorBuilder::constant(Type type, double value) {
+  Type element = getElementTypeOrSelf(type);
   TypedAttr attr;
-  if (isa<FloatType>(type))
-    attr = getFloatAttr(type, value);
+  if (isa<FloatType>(element))
+    attr = getFloatAttr(element, value);
   else
-    attr = getIntegerAttr(type, static_cast<int64_t>(value));
+    attr = getIntegerAttr(element, static_cast<int64_t>(value));
+  if (auto vector = dyn_cast<VectorType>(type))
+    attr = DenseElementsAttr::get(vector, attr);
   return arith::ConstantOp::create(*this, attr);
 }
 
 template <typename FloatOp, typename IntOp>
 static Value binary(TensorBuilder &b, Value lhs, Value rhs) {
-  if (isa<FloatType>(lhs.getType()))
+  if (isa<FloatType>(getElementTypeOrSelf(lhs)))
     return FloatOp::create(b, lhs, rhs);
   return IntOp::create(b, lhs, rhs);
 }
@@ -162,12 +165,12 @@ Value TensorBuilder::both(Value lhs, Value rhs) { return arith::AndIOp::create(*
 Value TensorBuilder::either(Value lhs, Value rhs) { return arith::OrIOp::create(*this, lhs, rhs); }
 
 Value TensorBuilder::equal(Value lhs, Value rhs) {
-  if (isa<FloatType>(lhs.getType()))
+  if (isa<FloatType>(getElementTypeOrSelf(lhs)))
     return arith::CmpFOp::create(*this, arith::CmpFPredicate::OEQ, lhs, rhs);
   return arith::CmpIOp::create(*this, arith::CmpIPredicate::eq, lhs, rhs);
 }
 Value TensorBuilder::less(Value lhs, Value rhs) {
-  if (isa<FloatType>(lhs.getType()))
+  if (isa<FloatType>(getElementTypeOrSelf(lhs)))
     return arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, lhs, rhs);
   return arith::CmpIOp::create(*this, arith::CmpIPredicate::slt, lhs, rhs);
 }

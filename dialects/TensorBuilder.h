@@ -63,7 +63,8 @@ public:
   mlir::Value extractOr(mlir::Value inside, mlir::Value tensor, mlir::ValueRange indices,
                         mlir::Value fallback);
 
-  // Scalars; integers compare signed, floats ordered.
+  // Scalars, or vectors element by element; integers compare signed, floats
+  // ordered.
   mlir::Value constant(mlir::Type type, double value);
   mlir::Value add(mlir::Value lhs, mlir::Value rhs);
   mlir::Value sub(mlir::Value lhs, mlir::Value rhs);

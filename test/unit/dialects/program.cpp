@@ -200,7 +200,7 @@ Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t l
   return result;
 }
 
-Program::Program(const std::string &source, const std::string &passes) {
+Program::Program(const std::string &source, const std::string &passes, const std::string &chip) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   context.appendDialectRegistry(registry);
@@ -217,7 +217,9 @@ Program::Program(const std::string &source, const std::string &passes) {
   mlir::PassManager pm(&context);
   if (!registered || failed(mlir::parsePassPipeline(passes, pm)) || failed(pm.run(*module)))
     return;
-  model = compileInProcess(*module, {});
+  CompileOptions options;
+  options.chip = chip;
+  model = compileInProcess(*module, options);
   if (!model)
     return;
   auto metadata = llvm::cantFail(llvm::json::parse(model->module()->metadata));

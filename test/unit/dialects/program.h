@@ -39,7 +39,8 @@ class Program {
 public:
   /// Compiles @main, after running `passes` (textual); `valid()` is false after
   /// an error.
-  explicit Program(const std::string &source, const std::string &passes = "");
+  explicit Program(const std::string &source, const std::string &passes = "",
+                   const std::string &chip = "native");
   bool valid() const { return model != nullptr; }
 
   /// Executes @main with each kernel's range cut into pieces of `split`. Empty

@@ -1,0 +1,13 @@
+//===- Activation.h - what an activation computes --------------------------===//
+#pragma once
+
+#include "dialects/TensorBuilder.h"
+#include "dialects/moe/MoeDialect.h"
+
+namespace moec::moe {
+
+/// f(g) * (l + beta) within the limits; just f(g) without l. Values are f32,
+/// scalars or vectors.
+mlir::Value activate(TensorBuilder &b, ActivationAttr activation, mlir::Value g, mlir::Value l);
+
+} // namespace moec::moe

@@ -1,0 +1,338 @@
+#include "lib/kernels/cpu/Matmul.h"
+
+#include "dialects/moe/Activation.h"
+#include "dialects/rt/RtDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+/// Rows of a dense product that one grid index computes: many enough that a
+/// panel read from memory is used often, few enough to occupy all threads.
+constexpr int64_t kRowsPerBlock = 96;
+/// Columns per iteration of the inner loop.
+constexpr int64_t kUnroll = 2;
+/// With few rows the matrices come from memory, this far ahead of their use.
+constexpr int64_t kPrefetchBytes = 8 << 10, kPrefetchRows = 4;
+
+/// Vectors of a panel that hold elements of the result, each with the number
+/// of its elements that do.
+struct PanelVectors {
+  SmallVector<int64_t> offsets, counts;
+};
+
+PanelVectors vectorsOf(const PackedLayout &layout, const MatmulTile &tile, int64_t columns) {
+  PanelVectors result;
+  for (int64_t half = 0; half < (layout.gated ? 2 : 1); ++half)
+    for (int64_t column = 0; column < columns; column += tile.lanes) {
+      result.offsets.push_back(half * layout.resultWidth() + column);
+      result.counts.push_back(std::min(tile.lanes, columns - column));
+    }
+  return result;
+}
+
+/// Emits the body of one matmul kernel.
+class MatmulEmitter {
+public:
+  MatmulEmitter(TensorBuilder &b, const Matmul &matmul, const Chip &chip, ValueRange arguments)
+      : b(b), matmul(matmul), layout(matmul.layout), tile(matmulTile(chip)), fma(chip.fma),
+        vector(VectorType::get(tile.lanes, b.getF32Type())) {
+    auto next = [&] {
+      Value value = arguments.front();
+      arguments = arguments.drop_front();
+      return value;
+    };
+    x = next();
+    rows = matmul.hasRows ? next() : Value();
+    offsets = matmul.hasOffsets ? next() : Value();
+    weights = next();
+    bias = matmul.hasBias ? next() : Value();
+    y = next();
+    begin = next();
+    end = next();
+  }
+
+  void emit() {
+    Value total = memref::DimOp::create(b, y, 0);
+    loop(begin, end, 1, [&](Value index) {
+      if (matmul.hasOffsets)
+        emitGrouped(index, total);
+      else
+        emitDense(index, total);
+    });
+  }
+
+private:
+  /// Indices are (group, panel); one group more stands for the rows past all.
+  void emitGrouped(Value index, Value total) {
+    Value panels = b.index(layout.panels()), groups = b.index(layout.groups);
+    group = arith::DivUIOp::create(b, index, panels);
+    Value panel = arith::RemUIOp::create(b, index, panels);
+    Value first = loadIndex(offsets, group);
+    ifElse(
+        b.less(group, groups),
+        [&] {
+          Value next = b.add(group, b.index(1));
+          emitPanel(panel, first, loadIndex(offsets, next));
+        },
+        [&] { emitZeros(panel, first, total); });
+  }
+
+  /// Indices are (panel, block of rows).
+  void emitDense(Value index, Value total) {
+    Value size = b.index(kRowsPerBlock);
+    Value blocks = arith::CeilDivUIOp::create(b, total, size);
+    group = b.index(0);
+    Value panel = arith::DivUIOp::create(b, index, blocks);
+    Value first = b.mul(arith::RemUIOp::create(b, index, blocks), size);
+    emitPanel(panel, first, arith::MinUIOp::create(b, b.add(first, size), total));
+  }
+
+  int64_t fullPanels() const { return layout.resultColumns() / layout.resultWidth(); }
+
+  /// Runs `body` with the columns of `panel`, which are fewer in the last.
+  void withColumns(Value panel, function_ref<void(int64_t)> body) {
+    int64_t tail = layout.resultColumns() % layout.resultWidth();
+    if (tail == 0)
+      return body(layout.resultWidth());
+    if (fullPanels() == 0)
+      return body(tail);
+    ifElse(
+        b.less(panel, b.index(fullPanels())), [&] { body(layout.resultWidth()); },
+        [&] { body(tail); });
+  }
+
+  void emitPanel(Value panel, Value first, Value last) {
+    withColumns(panel, [&](int64_t columns) {
+      PanelVectors vectors = vectorsOf(layout, tile, columns);
+      Value rest = arith::RemUIOp::create(b, b.sub(last, first), b.index(tile.rows));
+      Value full = b.sub(last, rest);
+      loop(first, full, tile.rows, [&](Value row) { emitRows(vectors, panel, row, tile.rows); });
+      auto cases = llvm::to_vector(llvm::seq<int64_t>(1, tile.rows));
+      auto remainder = scf::IndexSwitchOp::create(b, TypeRange{}, rest, cases, cases.size());
+      OpBuilder::InsertionGuard guard(b);
+      for (auto [region, count] : llvm::zip(remainder.getCaseRegions(), cases)) {
+        b.setInsertionPointToStart(&region.emplaceBlock());
+        emitRows(vectors, panel, full, count);
+        scf::YieldOp::create(b);
+      }
+      b.setInsertionPointToStart(&remainder.getDefaultRegion().emplaceBlock());
+      scf::YieldOp::create(b);
+    });
+  }
+
+  void emitZeros(Value panel, Value first, Value last) {
+    withColumns(panel, [&](int64_t columns) {
+      PanelVectors vectors = vectorsOf(layout, tile, columns);
+      unsigned results = vectors.offsets.size() / (layout.gated ? 2 : 1);
+      SmallVector<Value> zeros(results, b.constant(vector, 0));
+      loop(first, last, 1, [&](Value row) { store(vectors, panel, row, zeros); });
+    });
+  }
+
+  /// Computes `count` rows from `row` on, of one panel.
+  void emitRows(const PanelVectors &vectors, Value panel, Value row, int64_t count) {
+    SmallVector<Value> sources;
+    for (int64_t i = 0; i < count; ++i)
+      sources.push_back(sourceRow(b.add(row, b.index(i))));
+    size_t width = vectors.offsets.size();
+    SmallVector<Value> sums = products(vectors, panel, sources);
+    for (int64_t i = 0; i < count; ++i) {
+      MutableArrayRef<Value> sumsOfRow = MutableArrayRef(sums).slice(i * width, width);
+      store(vectors, panel, b.add(row, b.index(i)), epilogue(vectors, panel, sumsOfRow));
+    }
+  }
+
+  Value sourceRow(Value row) {
+    if (!rows)
+      return row;
+    Value source = loadIndex(rows, row);
+    return matmul.rowDivisor == 1
+               ? source
+               : arith::DivUIOp::create(b, source, b.index(matmul.rowDivisor)).getResult();
+  }
+
+  /// The sums of each source row, vector by vector.
+  SmallVector<Value> products(const PanelVectors &vectors, Value panel, ArrayRef<Value> sources) {
+    int64_t whole = layout.k - layout.k % kUnroll;
+    SmallVector<Value> sums(sources.size() * vectors.offsets.size(), b.constant(vector, 0));
+    auto steps = scf::ForOp::create(b, b.index(0), b.index(whole), b.index(kUnroll), sums);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(steps.getBody());
+      sums = llvm::to_vector_of<Value>(steps.getRegionIterArgs());
+      for (int64_t i = 0; i < kUnroll; ++i)
+        step(vectors, panel, sources, b.add(steps.getInductionVar(), b.index(i)), sums);
+      scf::YieldOp::create(b, sums);
+    }
+    sums = llvm::to_vector_of<Value>(steps.getResults());
+    for (int64_t column = whole; column < layout.k; ++column)
+      step(vectors, panel, sources, b.index(column), sums);
+    return sums;
+  }
+
+  /// Adds the products of one column.
+  void step(const PanelVectors &vectors, Value panel, ArrayRef<Value> sources, Value column,
+            MutableArrayRef<Value> sums) {
+    if (static_cast<int64_t>(sources.size()) <= kPrefetchRows)
+      prefetch(vectors, panel, column);
+    SmallVector<Value> w;
+    for (int64_t offset : vectors.offsets)
+      w.push_back(vector::LoadOp::create(b, vector, weights,
+                                         ValueRange{group, panel, column, b.index(offset)}));
+    for (auto [i, source] : llvm::enumerate(sources)) {
+      Value element = memref::LoadOp::create(b, x, ValueRange{source, column});
+      Value factor = vector::BroadcastOp::create(b, vector, element);
+      for (size_t j = 0; j < w.size(); ++j) {
+        Value &sum = sums[i * w.size() + j];
+        sum = fma ? vector::FMAOp::create(b, factor, w[j], sum).getResult()
+                  : b.add(sum, b.mul(factor, w[j]));
+      }
+    }
+  }
+
+  /// Addresses past the end are of the next panel, or of no effect.
+  void prefetch(const PanelVectors &vectors, Value panel, Value column) {
+    int64_t columnBytes = layout.width * sizeof(float);
+    Value ahead = b.add(column, b.index(kPrefetchBytes / columnBytes));
+    constexpr int64_t kLineElements = 64 / sizeof(float);
+    for (int64_t offset : vectors.offsets)
+      if (offset % kLineElements == 0)
+        memref::PrefetchOp::create(b, weights, ValueRange{group, panel, ahead, b.index(offset)},
+                                   /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+  }
+
+  SmallVector<Value> epilogue(const PanelVectors &vectors, Value panel, ArrayRef<Value> sums) {
+    SmallVector<Value> values(sums);
+    if (bias)
+      for (auto [value, offset] : llvm::zip(values, vectors.offsets))
+        value = b.add(
+            value, vector::LoadOp::create(b, vector, bias,
+                                          ValueRange{group, panel, b.index(0), b.index(offset)}));
+    if (!matmul.activation)
+      return values;
+    SmallVector<Value> results;
+    size_t count = values.size() / (layout.gated ? 2 : 1);
+    for (size_t i = 0; i < count; ++i)
+      results.push_back(moe::activate(b, matmul.activation, values[i],
+                                      layout.gated ? values[count + i] : Value()));
+    return results;
+  }
+
+  void store(const PanelVectors &vectors, Value panel, Value row, ArrayRef<Value> values) {
+    Value column = b.mul(panel, b.index(layout.resultWidth()));
+    for (auto [i, value] : llvm::enumerate(values)) {
+      SmallVector<Value> at{row, b.add(column, b.index(i * tile.lanes))};
+      if (vectors.counts[i] == tile.lanes) {
+        vector::StoreOp::create(b, value, y, at);
+        continue;
+      }
+      auto lanes = VectorType::get(tile.lanes, b.getI1Type());
+      Value mask = vector::ConstantMaskOp::create(b, lanes, vectors.counts[i]);
+      vector::MaskedStoreOp::create(b, y, at, mask, value);
+    }
+  }
+
+  Value loadIndex(Value table, Value at) {
+    return b.convert(memref::LoadOp::create(b, table, at), b.getIndexType());
+  }
+
+  void loop(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
+    auto op = scf::ForOp::create(b, from, to, b.index(step));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(op.getBody());
+    body(op.getInductionVar());
+  }
+
+  void ifElse(Value condition, function_ref<void()> yes, function_ref<void()> no) {
+    auto op = scf::IfOp::create(b, condition, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(op.thenBlock());
+    yes();
+    b.setInsertionPointToStart(op.elseBlock());
+    no();
+  }
+
+  TensorBuilder &b;
+  const Matmul &matmul;
+  const PackedLayout &layout;
+  MatmulTile tile;
+  bool fma;
+  VectorType vector;
+  Value x, rows, offsets, weights, bias, y, begin, end;
+  Value group;
+};
+
+SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
+  Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
+  constexpr int64_t kDynamic = ShapedType::kDynamic;
+  PackedLayout biasLayout = matmul.layout;
+  biasLayout.k = 1;
+  SmallVector<Type> types{MemRefType::get({kDynamic, matmul.layout.k}, f32)};
+  if (matmul.hasRows)
+    types.push_back(MemRefType::get(kDynamic, i32));
+  if (matmul.hasOffsets)
+    types.push_back(MemRefType::get(matmul.layout.groups + 1, i32));
+  types.push_back(MemRefType::get(matmul.layout.shape(), f32));
+  if (matmul.hasBias)
+    types.push_back(MemRefType::get(biasLayout.shape(), f32));
+  types.push_back(MemRefType::get({kDynamic, matmul.layout.resultColumns()}, f32));
+  types.append(2, builder.getIndexType());
+  return types;
+}
+
+} // namespace
+
+MatmulTile matmulTile(const Chip &chip) {
+  // All sums of a tile stay in registers, next to a column of weights, one
+  // element of x and, without fused multiply-add, one product.
+  MatmulTile tile;
+  tile.lanes = chip.lanes(32);
+  tile.vectors = chip.vectorRegisters == 32 ? 4 : 2;
+  tile.rows = chip.fma ? 6 : 5;
+  return tile;
+}
+
+std::string Matmul::name() const {
+  std::string name = "matmul_f32_" + std::to_string(layout.n) + "x" + std::to_string(layout.k);
+  if (layout.groups != 1)
+    name += "_groups" + std::to_string(layout.groups);
+  if (hasRows)
+    name += "_rows" + std::to_string(rowDivisor);
+  if (hasOffsets)
+    name += "_offsets";
+  if (hasBias)
+    name += "_bias";
+  if (activation)
+    name += "_" + moe::stringifyFunction(activation.getFunction()).str();
+  return name;
+}
+
+func::FuncOp buildMatmul(OpBuilder &builder, const Matmul &matmul, const Chip &chip) {
+  Location loc = builder.getUnknownLoc();
+  auto type = builder.getFunctionType(argumentTypes(builder, matmul), {});
+  auto kernel = func::FuncOp::create(builder, loc, matmul.name(), type);
+  kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
+  kernel.setPrivate();
+  Block *entry = kernel.addEntryBlock();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(entry);
+  TensorBuilder b(builder, loc);
+  MatmulEmitter(b, matmul, chip, entry->getArguments()).emit();
+  func::ReturnOp::create(b);
+  return kernel;
+}
+
+Value matmulGrid(OpBuilder &builder, Location loc, const Matmul &matmul, Value rows) {
+  TensorBuilder b(builder, loc);
+  Value panels = b.index(matmul.layout.panels());
+  if (matmul.hasOffsets)
+    return b.mul(panels, b.index(matmul.layout.groups + 1));
+  return b.mul(panels, arith::CeilDivUIOp::create(b, rows, b.index(kRowsPerBlock)));
+}
+
+} // namespace moec

@@ -1,0 +1,52 @@
+//===- Matmul.h - products of rows by packed matrices ---------------------===//
+#pragma once
+
+#include "dialects/moe/MoeDialect.h"
+#include "lib/kernels/cpu/Chip.h"
+#include "lib/kernels/cpu/PackedLayout.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace moec {
+
+/// How a product is cut into registers.
+struct MatmulTile {
+  /// f32 elements of a vector, vectors of a panel, rows at a time.
+  int64_t lanes, vectors, rows;
+  int64_t width() const { return lanes * vectors; }
+};
+
+/// The tile of a chip. Results do not depend on it.
+MatmulTile matmulTile(const Chip &chip);
+
+/// y[r] = activation(W x[rows[r] / rowDivisor] + b) in f32, with the matrix of
+/// the group that r is in.
+struct Matmul {
+  PackedLayout layout;
+  /// Whether r selects a row of x through a table, or is one.
+  bool hasRows = false;
+  int64_t rowDivisor = 1;
+  /// Whether group g is the rows [offsets[g], offsets[g+1]), and rows past the
+  /// last are 0; otherwise there is one group of all rows.
+  bool hasOffsets = false;
+  bool hasBias = false;
+  /// May be null. Has a fused gate if and only if the layout is gated.
+  moe::ActivationAttr activation = {};
+
+  bool operator==(const Matmul &) const = default;
+  /// What a reader wants to see; different products may share it.
+  std::string name() const;
+};
+
+/// A kernel whose inputs are x [?,k], then rows [?] and offsets [groups+1] of
+/// i32, the packed matrices and the packed bias (a layout with k = 1), each if
+/// there is one, and whose output is y [?,columns].
+///
+/// Each sum has one accumulator and ascends, so that a row's result depends
+/// neither on the rows around it nor on the split of the grid.
+mlir::func::FuncOp buildMatmul(mlir::OpBuilder &builder, const Matmul &matmul, const Chip &chip);
+
+/// The size of the kernel's grid for `rows` rows of the result.
+mlir::Value matmulGrid(mlir::OpBuilder &builder, mlir::Location loc, const Matmul &matmul,
+                       mlir::Value rows);
+
+} // namespace moec

@@ -14,6 +14,7 @@ namespace moec {
 
 /// The stages of the compiler, in order; each is also a named pipeline of
 /// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.
+void buildRaisePipeline(mlir::OpPassManager &pm);
 void buildFusePipeline(mlir::OpPassManager &pm);
 void buildPlanPipeline(mlir::OpPassManager &pm);
 void buildEmitPipeline(mlir::OpPassManager &pm);

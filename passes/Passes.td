@@ -146,4 +146,37 @@ def DetectStatePass : Pass<"moec-detect-state", "mlir::ModuleOp"> {
   }];
 }
 
+def RaiseOnnxPass : Pass<"moec-raise-onnx", "mlir::ModuleOp"> {
+  let summary = "Raise the nodes of an ONNX graph to tensors, moe and attn";
+  let description = [{
+    Every operator's row in the table of passes/raise/Operators.h lowers its
+    nodes, in order. Shape arithmetic stays scalar and folds on the way; sizes
+    are symbolic, equal symbols of the model are one value. Operators without a
+    row are all reported at once.
+
+    ```mlir
+    %y = onnx.node "Relu" version 14 (%x) : (tensor<?xf32>) -> !onnx.unknown
+    ```
+    becomes
+    ```mlir
+    %y = linalg.generic {...} ins(%x : tensor<?xf32>) ... { arith.maximumf }
+    ```
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect",
+                           "mlir::linalg::LinalgDialect", "mlir::math::MathDialect",
+                           "mlir::scf::SCFDialect", "mlir::tensor::TensorDialect",
+                           "moec::attn::AttnDialect", "moec::moe::MoeDialect",
+                           "moec::rt::RtDialect"];
+}
+
+def LowerExpandShapePass : Pass<"moec-lower-expand-shape", "mlir::ModuleOp"> {
+  let summary = "Lower memref.expand_shape by its stated sizes";
+  let description = [{
+    Upstream's lowering computes the one size of a group that is not static by
+    division, and fails when a group has two. The sizes are operands of the
+    operation, so nothing needs to be computed.
+  }];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::memref::MemRefDialect"];
+}
+
 #endif

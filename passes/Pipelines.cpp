@@ -25,6 +25,15 @@ void clean(OpPassManager &pm) {
 } // namespace
 
 //===----------------------------------------------------------------------===//
+// Raise: an ONNX graph becomes tensors, moe and attn.
+//===----------------------------------------------------------------------===//
+
+void buildRaisePipeline(OpPassManager &pm) {
+  pm.addPass(createRaiseOnnxPass());
+  clean(pm);
+}
+
+//===----------------------------------------------------------------------===//
 // Fuse: tensors in, tensors out, fewer and larger computations.
 //===----------------------------------------------------------------------===//
 
@@ -92,6 +101,7 @@ void buildEmitPipeline(OpPassManager &pm) {
   VectorTransferToSCFOptions transfers;
   pm.addPass(createConvertVectorToSCFPass(transfers.enableFullUnroll()));
   pm.addPass(memref::createExpandOpsPass());
+  pm.addPass(createLowerExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
@@ -114,6 +124,7 @@ void buildEmitPipeline(OpPassManager &pm) {
 }
 
 void registerPipelines() {
+  PassPipelineRegistration<>("moec-raise", "raise an ONNX graph", buildRaisePipeline);
   PassPipelineRegistration<>("moec-fuse", "fuse tensor computations", buildFusePipeline);
   PassPipelineRegistration<>("moec-plan", "bufferise, outline kernels, plan memory",
                              buildPlanPipeline);

@@ -23,6 +23,7 @@ struct Stage {
 
 /// The compiler, in order.
 constexpr Stage kStages[] = {
+    {"raise", buildRaisePipeline},
     {"fuse", buildFusePipeline},
     {"plan", buildPlanPipeline},
     {"emit", buildEmitPipeline},

@@ -1,0 +1,113 @@
+//===- Node.cpp - reading a node's attributes -----------------------------===//
+#include "passes/raise/Operators.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+
+namespace moec::raise {
+
+int64_t Node::intAttr(StringRef name, int64_t fallback) const {
+  auto value = attr<IntegerAttr>(name);
+  return value ? value.getInt() : fallback;
+}
+
+double Node::floatAttr(StringRef name, double fallback) const {
+  auto value = attr<FloatAttr>(name);
+  return value ? value.getValueAsDouble() : fallback;
+}
+
+StringRef Node::stringAttr(StringRef name, StringRef fallback) const {
+  auto value = attr<StringAttr>(name);
+  return value ? value.getValue() : fallback;
+}
+
+std::optional<SmallVector<int64_t>> Node::intsAttr(StringRef name) const {
+  if (auto list = attr<DenseI64ArrayAttr>(name))
+    return llvm::to_vector(list.asArrayRef());
+  return std::nullopt;
+}
+
+FailureOr<int64_t> Node::axis(int64_t axis, int64_t rank) const {
+  int64_t counted = axis < 0 ? axis + rank : axis;
+  if (counted < 0 || counted >= rank)
+    return refuse("axis ") << axis << " is outside a tensor of rank " << rank;
+  return counted;
+}
+
+FailureOr<SmallVector<int64_t>> Node::axes(ArrayRef<int64_t> axes, int64_t rank) const {
+  SmallVector<int64_t> result;
+  for (int64_t given : axes) {
+    FailureOr<int64_t> counted = axis(given, rank);
+    if (failed(counted))
+      return failure();
+    result.push_back(*counted);
+  }
+  return result;
+}
+
+FailureOr<SmallVector<int64_t>> Node::constantInts(unsigned input) {
+  FailureOr<Scalars> elements = emitter.elementsOf(in(input));
+  if (failed(elements))
+    return refuse("input ") << input << " must be a list of integers of known length";
+  SmallVector<int64_t> result;
+  for (OpFoldResult element : *elements) {
+    std::optional<int64_t> known = getConstantIntValue(element);
+    if (!known)
+      return refuse("input ") << input << " must be known at compile time";
+    result.push_back(*known);
+  }
+  return result;
+}
+
+InFlightDiagnostic Node::refuse(const Twine &reason) const {
+  return op.emitError() << "cannot raise " << op.getOpType() << ": " << reason;
+}
+
+Type onnxType(Builder &b, int64_t code) {
+  switch (code) {
+  case 1:
+    return b.getF32Type();
+  case 2:
+    return b.getIntegerType(8, false);
+  case 3:
+    return b.getIntegerType(8, true);
+  case 4:
+    return b.getIntegerType(16, false);
+  case 5:
+    return b.getIntegerType(16, true);
+  case 6:
+    return b.getIntegerType(32, true);
+  case 7:
+    return b.getIntegerType(64, true);
+  case 9:
+    return b.getI1Type();
+  case 10:
+    return b.getF16Type();
+  case 11:
+    return b.getF64Type();
+  case 12:
+    return b.getIntegerType(32, false);
+  case 13:
+    return b.getIntegerType(64, false);
+  case 16:
+    return b.getBF16Type();
+  default:
+    return Type();
+  }
+}
+
+const OperatorInfo *findOperator(StringRef domain, StringRef name) {
+  static const llvm::StringMap<const OperatorInfo *> table = [] {
+    llvm::StringMap<const OperatorInfo *> all;
+    for (ArrayRef<OperatorInfo> family :
+         {elementwiseOperators(), shapeOperators(), matmulOperators(), reductionOperators(),
+          indexingOperators()})
+      for (const OperatorInfo &info : family)
+        all[(info.domain + "::" + info.name).str()] = &info;
+    return all;
+  }();
+  return table.lookup((domain + "::" + name).str());
+}
+
+} // namespace moec::raise

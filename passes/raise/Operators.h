@@ -1,0 +1,109 @@
+//===- Operators.h - what moec knows of each ONNX operator ----------------===//
+//
+// To add an operator, write one short function that lowers a node, in the file
+// of its family under ops/, and one row in that file's table:
+//
+//   LogicalResult lowerSoftplus(Node &node) { ... node.set(0, result); ... }
+//   const OperatorInfo kTable[] = {{"", "Softplus", 1, 1, lowerSoftplus}, ...};
+//
+// A lowering that cannot express its node returns node.refuse(reason).
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "dialects/onnx/OnnxDialect.h"
+#include "passes/raise/Emitter.h"
+#include <functional>
+
+namespace moec::raise {
+
+/// A node while it is lowered.
+class Node {
+public:
+  /// Lowers a subgraph with the given arguments at the emitter's insertion
+  /// point; returns its outputs.
+  using RaiseBody = std::function<mlir::FailureOr<llvm::SmallVector<Tensor>>(
+      mlir::Region &, llvm::ArrayRef<Tensor>)>;
+
+  Node(onnx::NodeOp op, Emitter &emitter, llvm::SmallVector<std::optional<Tensor>> inputs,
+       RaiseBody raiseBody)
+      : emitter(emitter), raiseBody(std::move(raiseBody)), op(op), inputs(std::move(inputs)),
+        outputs(op.getNumResults()) {}
+
+  Emitter &emitter;
+  const RaiseBody raiseBody;
+
+  //===--- Inputs and outputs ---------------------------------------------===//
+
+  bool has(unsigned input) const { return input < inputs.size() && inputs[input].has_value(); }
+  /// An input that is known to be there.
+  Tensor &in(unsigned input) { return *inputs[input]; }
+  unsigned numInputs() const { return inputs.size(); }
+  unsigned numOutputs() const { return outputs.size(); }
+  /// Whether anybody uses the output.
+  bool wants(unsigned output) {
+    return output < outputs.size() && !op.getResult(output).use_empty();
+  }
+  mlir::LogicalResult set(unsigned output, Tensor tensor) {
+    if (output < outputs.size())
+      outputs[output] = std::move(tensor);
+    return mlir::success();
+  }
+  llvm::ArrayRef<std::optional<Tensor>> results() const { return outputs; }
+
+  //===--- Attributes -----------------------------------------------------===//
+
+  template <typename T> T attr(llvm::StringRef name) const {
+    return llvm::dyn_cast_or_null<T>(op.getParameters().get(name));
+  }
+  bool hasAttr(llvm::StringRef name) const {
+    return static_cast<bool>(op.getParameters().get(name));
+  }
+  int64_t intAttr(llvm::StringRef name, int64_t fallback) const;
+  double floatAttr(llvm::StringRef name, double fallback) const;
+  llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef fallback) const;
+  std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name) const;
+  /// A dimension counted from the end when negative; an error outside the rank.
+  mlir::FailureOr<int64_t> axis(int64_t axis, int64_t rank) const;
+  mlir::FailureOr<llvm::SmallVector<int64_t>> axes(llvm::ArrayRef<int64_t> axes,
+                                                   int64_t rank) const;
+  /// The integers of an input that is known at compile time.
+  mlir::FailureOr<llvm::SmallVector<int64_t>> constantInts(unsigned input);
+
+  int64_t version() const { return op.getVersion(); }
+  llvm::StringRef type() const { return op.getOpType(); }
+  onnx::NodeOp operation() const { return op; }
+  /// An error at the node: "'Name': reason".
+  mlir::InFlightDiagnostic refuse(const llvm::Twine &reason) const;
+
+private:
+  /// A handle; its generated accessors are not const.
+  mutable onnx::NodeOp op;
+  llvm::SmallVector<std::optional<Tensor>> inputs, outputs;
+};
+
+/// The element type of an ONNX TensorProto.DataType, or null.
+mlir::Type onnxType(mlir::Builder &builder, int64_t code);
+
+/// One row: an operator, how many inputs it takes, and how it is lowered.
+struct OperatorInfo {
+  llvm::StringLiteral domain;
+  llvm::StringLiteral name;
+  unsigned minInputs, maxInputs;
+  mlir::LogicalResult (*lower)(Node &);
+};
+
+inline constexpr unsigned kVariadic = 1u << 30;
+inline constexpr llvm::StringLiteral kMicrosoft = "com.microsoft";
+
+/// The row of an operator, or null.
+const OperatorInfo *findOperator(llvm::StringRef domain, llvm::StringRef name);
+
+/// The tables of the families.
+llvm::ArrayRef<OperatorInfo> elementwiseOperators();
+llvm::ArrayRef<OperatorInfo> shapeOperators();
+llvm::ArrayRef<OperatorInfo> matmulOperators();
+llvm::ArrayRef<OperatorInfo> reductionOperators();
+llvm::ArrayRef<OperatorInfo> indexingOperators();
+
+} // namespace moec::raise

@@ -49,35 +49,42 @@ Status readFile(const std::string &path, std::string &bytes) {
 }
 
 OutputFile::~OutputFile() {
-  if (!file)
-    return;
-  std::fclose(file);
-  unlink(temporary.c_str());
+  if (file)
+    std::fclose(file);
+  if (!temporary.empty())
+    unlink(temporary.c_str());
 }
 
 Status OutputFile::open(const std::string &name) {
   path = name;
-  temporary = name + "." + std::to_string(getpid()) + ".tmp";
-  int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  std::string hidden = name + "." + std::to_string(getpid()) + ".tmp";
+  int descriptor = ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor < 0)
     return systemFailure("create", path);
+  temporary = std::move(hidden);
   file = fdopen(descriptor, "w");
   return {};
 }
 
-Status OutputFile::commit() {
+Status OutputFile::close() {
   errno = 0;
   bool failed = std::fflush(file) || std::ferror(file);
   int reason = errno;
   failed |= std::fclose(file) != 0;
   file = nullptr;
-  if (!failed && std::rename(temporary.c_str(), path.c_str()) == 0)
-    return {};
-  if (failed && reason)
+  if (reason)
     errno = reason;
-  Status error = systemFailure("write", path);
-  unlink(temporary.c_str());
-  return error;
+  return failed ? systemFailure("write", path) : Status();
+}
+
+Status OutputFile::commit() {
+  if (file)
+    if (Status error = close())
+      return error;
+  if (std::rename(temporary.c_str(), path.c_str()))
+    return systemFailure("write", path);
+  temporary.clear();
+  return {};
 }
 
 } // namespace moec::runtime

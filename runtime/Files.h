@@ -40,8 +40,11 @@ public:
   ~OutputFile();
 
   Status open(const std::string &path);
-  /// To write to with stdio; errors are kept and reported by commit.
+  /// To write to with stdio; errors are kept and reported by close.
   FILE *stream() const { return file; }
+  /// Ends writing: what fails for lack of space has failed after this.
+  Status close();
+  /// Gives the file its name; closes it before when that was not done.
   Status commit();
 
 private:

@@ -6,10 +6,7 @@
 #include <unistd.h>
 
 namespace moec::runtime {
-namespace {
 
-/// The file that the metadata names, beside the artifact; an artifact that was
-/// renamed together with its weights finds them by its own name.
 std::string weightsPath(const std::string &artifact, const std::string &name) {
   size_t folder = artifact.find_last_of('/') + 1;
   if (std::string named = artifact.substr(0, folder) + name;
@@ -19,8 +16,6 @@ std::string weightsPath(const std::string &artifact, const std::string &name) {
   bool hasExtension = dot != std::string::npos && dot > folder;
   return artifact.substr(0, hasExtension ? dot : artifact.size()) + ".safetensors";
 }
-
-} // namespace
 
 Status Model::load(const std::string &path, const moec_model_options &options,
                    std::shared_ptr<const Model> &result) {

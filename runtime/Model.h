@@ -8,6 +8,11 @@
 
 namespace moec::runtime {
 
+/// The weights file of an artifact: what its metadata names, beside it; an
+/// artifact that was renamed together with its weights finds them by its own
+/// name.
+std::string weightsPath(const std::string &artifact, const std::string &name);
+
 class Model {
 public:
   static Status load(const std::string &path, const moec_model_options &options,

@@ -1,0 +1,34 @@
+//===- Inspect.cpp - moec inspect: what a file contains --------------------===//
+#include "tools/moec/Inspect.h"
+
+#include "tools/moec/Session.h"
+
+namespace moec::tools {
+namespace {
+
+int run(const Arguments &arguments) {
+  if (arguments.positional().size() != 1)
+    return misuse(inspectCommand, "needs one file");
+  return inspectArtifact(arguments, arguments.positional()[0]);
+}
+
+constexpr Option kOptions[] = {
+    {"--json", nullptr, "print the artifact's metadata (docs/metadata.md)"},
+    {"--batch", "B", "of the memory report; default: 1"},
+    {"--sequence", "N", "run a prompt of N tokens and report its memory"},
+    MOEC_SESSION_OPTIONS,
+};
+
+} // namespace
+
+const Command inspectCommand = {
+    "inspect",
+    "OUT.moec [--json] [--verify] [--batch B --sequence N]",
+    "tell what a model contains and how it was compiled",
+    "Describes an artifact: chip, inputs and outputs, state, kernels, weights, and\n"
+    "how each MoE and attention block was understood.",
+    kOptions,
+    run,
+};
+
+} // namespace moec::tools

@@ -1,0 +1,152 @@
+#include "runtime/Model.h"
+#include "tools/moec/Inspect.h"
+#include "tools/moec/LanguageModel.h"
+
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+using namespace moec::runtime;
+using nlohmann::json;
+
+namespace moec::tools {
+namespace {
+
+std::string dimsText(const TensorInfo &info) {
+  std::string text = moec_element_name(info.type);
+  text += " [";
+  for (const Dimension &dim : info.dims) {
+    text += &dim == info.dims.data() ? "" : ", ";
+    text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol.empty() ? "?" : dim.symbol;
+  }
+  return text + "]";
+}
+
+void printTensors(const char *title, const std::vector<TensorInfo> &tensors,
+                  const std::vector<TensorInfo> &partners) {
+  std::printf("%s:\n", title);
+  for (const TensorInfo &info : tensors) {
+    std::printf("  %s: %s", info.name.c_str(), dimsText(info).c_str());
+    if (info.state >= 0)
+      std::printf(", state with %s along dimension %d", partners[info.state].name.c_str(),
+                  info.stateAxis);
+    std::printf("\n");
+  }
+}
+
+void printKernels(const Metadata &metadata) {
+  struct Use {
+    int launches = 0;
+    std::set<int32_t> kernels;
+  };
+  std::map<std::string, Use> uses;
+  for (const Site &site : metadata.sites) {
+    Use &use = uses[site.op];
+    ++use.launches;
+    use.kernels.insert(site.kernel);
+  }
+  std::printf("kernels: %zu, launched at %zu sites\n", metadata.kernels.size(),
+              metadata.sites.size());
+  for (const auto &[op, use] : uses)
+    std::printf("  %s: %d sites, %zu kernels\n", op.c_str(), use.launches, use.kernels.size());
+}
+
+std::string plain(const json &value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// A block is an object whose members the compiler chose for people to read.
+void printBlocks(const std::string &metadata) {
+  json root = json::parse(metadata, nullptr, /*allow_exceptions=*/false);
+  auto blocks = root.find("blocks");
+  if (blocks == root.end() || !blocks->is_array() || blocks->empty())
+    return;
+  std::printf("blocks:\n");
+  for (const json &block : *blocks) {
+    if (!block.is_object()) {
+      std::printf("  %s\n", plain(block).c_str());
+      continue;
+    }
+    auto name = block.find("name");
+    std::printf("  %s\n", name == block.end() ? "(unnamed)" : plain(*name).c_str());
+    for (const auto &[key, value] : block.items())
+      if (key != "name")
+        std::printf("    %s: %s\n", key.c_str(), plain(value).c_str());
+  }
+}
+
+void print(const std::string &path, const Artifact &artifact, const Metadata &metadata) {
+  std::printf("%s: compiled for %s, %s\n", path.c_str(), metadata.target.c_str(),
+              metadata.chip.empty() ? "any chip" : metadata.chip.c_str());
+  std::printf("code: %s", bytesText(artifact.part(MOEC_PART_HOST_CODE).size()).c_str());
+  if (size_t device = artifact.part(MOEC_PART_DEVICE_CODE).size())
+    std::printf(", of the device: %s", bytesText(device).c_str());
+  std::printf("\nweights: %zu tensors, %s\n", metadata.weights.slots.size(),
+              bytesText(metadata.weights.length).c_str());
+  printTensors("inputs", metadata.inputs, metadata.outputs);
+  printTensors("outputs", metadata.outputs, metadata.inputs);
+  printKernels(metadata);
+  printBlocks(std::string(artifact.part(MOEC_PART_METADATA)));
+}
+
+Status verifyWeights(const std::string &path, const Metadata &metadata) {
+  if (metadata.weights.slots.empty())
+    return {};
+  Weights weights;
+  return weights.load(weightsPath(path, metadata.weights.file), metadata.weights, MOEC_WEIGHTS_MAP,
+                      /*verify=*/true);
+}
+
+/// Runs one prompt: what is in memory then is what it takes.
+int printMemory(const Arguments &arguments, const std::string &path, int64_t batch,
+                int64_t sequence) {
+  LoadedModel loaded;
+  if (int exit = loaded.load(inspectCommand, arguments, path))
+    return exit;
+  LanguageModel language;
+  if (Status error = language.attach(loaded, batch))
+    return complain(error);
+  if (Status error = language.advance(std::vector<int64_t>(batch * sequence)))
+    return complain(error);
+  moec_memory_report memory;
+  moec_session_memory(loaded.session, &memory);
+  std::printf("memory for batch %lld, sequence %lld: %s\n", static_cast<long long>(batch),
+              static_cast<long long>(sequence), memoryText(memory).c_str());
+  return kDone;
+}
+
+} // namespace
+
+bool looksLikeArtifact(const std::string &path) {
+  InputFile file;
+  char magic[sizeof MOEC_ARTIFACT_MAGIC - 1];
+  return !file.open(path) && !file.read(0, magic, sizeof magic) &&
+         std::memcmp(magic, MOEC_ARTIFACT_MAGIC, sizeof magic) == 0;
+}
+
+int inspectArtifact(const Arguments &arguments, const std::string &path) {
+  constexpr int64_t kMost = 1 << 24;
+  int64_t batch = 1, sequence = 0;
+  for (Status error : {arguments.integer("--batch", 1, kMost, batch),
+                       arguments.integer("--sequence", 1, kMost, sequence)})
+    if (error)
+      return misuse(inspectCommand, error.message());
+  Artifact artifact;
+  Metadata metadata;
+  if (Status error = artifact.read(path))
+    return complain(error);
+  if (Status error = parseMetadata(artifact.part(MOEC_PART_METADATA), metadata))
+    return complain(error);
+  if (arguments.has("--verify"))
+    if (Status error = verifyWeights(path, metadata))
+      return complain(error);
+  if (arguments.has("--json")) {
+    std::printf("%s\n", std::string(artifact.part(MOEC_PART_METADATA)).c_str());
+    return kDone;
+  }
+  print(path, artifact, metadata);
+  return sequence ? printMemory(arguments, path, batch, sequence) : kDone;
+}
+
+} // namespace moec::tools

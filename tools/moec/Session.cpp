@@ -1,0 +1,74 @@
+#include "tools/moec/Session.h"
+
+namespace moec::tools {
+
+LoadedModel::~LoadedModel() {
+  moec_session_release(session);
+  moec_model_release(model);
+}
+
+Status lastError(moec_status status) {
+  return status ? Status(status, moec_last_error()) : Status();
+}
+
+int LoadedModel::load(const Command &command, const Arguments &arguments, const std::string &path) {
+  constexpr int64_t kMostThreads = 1024;
+  int64_t threads = 0;
+  if (Status error = arguments.integer("--threads", 1, kMostThreads, threads))
+    return misuse(command, error.message());
+  std::string memory = arguments.text("--weights-memory").value_or("map");
+  if (memory != "map" && memory != "huge")
+    return misuse(command, "--weights-memory is map or huge, not '" + memory + "'");
+  std::optional<std::string> device = arguments.text("--device");
+  moec_model_options options{};
+  options.device = device ? device->c_str() : nullptr;
+  options.weights_memory = memory == "huge" ? MOEC_WEIGHTS_HUGE : MOEC_WEIGHTS_MAP;
+  options.verify_weights = arguments.has("--verify");
+  moec_session_options sessionOptions{};
+  sessionOptions.threads = static_cast<int32_t>(threads);
+  if (Status error = lastError(moec_model_load(path.c_str(), &options, &model)))
+    return complain(error);
+  if (Status error = lastError(moec_session_create(model, &sessionOptions, &session)))
+    return complain(error);
+  if (arguments.has("--trace"))
+    moec_session_profile_start(session);
+  return kDone;
+}
+
+Status LoadedModel::writeTrace(const Arguments &arguments) {
+  std::optional<std::string> path = arguments.text("--trace");
+  return path ? lastError(moec_session_profile_write(session, path->c_str())) : Status();
+}
+
+std::string bytesText(int64_t bytes) {
+  const char *units[] = {"bytes", "KB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  int unit = 0;
+  for (; value >= 1000 && unit < 4; ++unit)
+    value /= 1000;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f %s", unit ? 1 : 0, value, units[unit]);
+  return text;
+}
+
+std::string memoryText(const moec_memory_report &memory) {
+  return "weights " + bytesText(memory.weights) + ", state " + bytesText(memory.state) +
+         ", arena " + bytesText(memory.arena) + ", heap " + bytesText(memory.heap_peak) +
+         ", outputs " + bytesText(memory.outputs) + ", process peak " +
+         bytesText(memory.process_peak);
+}
+
+std::string typeText(const moec_tensor_info &info) {
+  std::string text = moec_element_name(info.type);
+  text += " [";
+  for (int dim = 0; dim < info.rank; ++dim) {
+    text += dim ? ", " : "";
+    if (info.sizes[dim] >= 0)
+      text += std::to_string(info.sizes[dim]);
+    else
+      text += info.symbols[dim] ? info.symbols[dim] : "?";
+  }
+  return text + "]";
+}
+
+} // namespace moec::tools

@@ -57,6 +57,10 @@ OutputFile::~OutputFile() {
 
 Status OutputFile::open(const std::string &name) {
   path = name;
+  // Renaming would replace a device, and fail late for a folder.
+  struct stat status;
+  if (stat(name.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    return failure(MOEC_IO, "cannot write '%s': it exists and is not a regular file", name.c_str());
   std::string hidden = name + "." + std::to_string(getpid()) + ".tmp";
   int descriptor = ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor < 0)

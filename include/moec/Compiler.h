@@ -8,6 +8,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "moec/module_abi.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <functional>
 #include <memory>
@@ -31,14 +32,41 @@ using Progress = std::function<void(llvm::StringRef, uint64_t, uint64_t)>;
 
 /// Takes a module in the onnx dialect (or any later stage) through all stages
 /// to the LLVM dialect.
-mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module, const CompileOptions &options);
+/// `observe`, if given, sees the module after each stage.
+using StageObserver = std::function<void(llvm::StringRef stage, mlir::ModuleOp module)>;
+mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module, const CompileOptions &options,
+                                const StageObserver &observe = {});
+
+/// Machine code of a model, whose weights are in a file.
+struct CompiledCode {
+  std::unique_ptr<llvm::MemoryBuffer> object;
+  /// JSON, as docs/metadata.md describes it; the object contains it too.
+  std::string metadata;
+  std::string chip;
+};
 
 /// Writes the weights of a lowered module to `weightsPath` and compiles the
 /// module to an object whose accessor is `PREFIX_module`; see
-/// lib/codegen/ObjectCode.h. The module is consumed.
-mlir::FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
-compileToObject(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef weightsPath,
-                llvm::StringRef prefix, const Progress &progress = {});
+/// lib/codegen/ObjectCode.h. The module is consumed. `metadata` has the members
+/// that only the caller knows: the name of the weights file, reports.
+mlir::FailureOr<CompiledCode> compileToObject(mlir::ModuleOp module, const CompileOptions &options,
+                                              llvm::StringRef weightsPath, llvm::StringRef prefix,
+                                              llvm::json::Object metadata = {},
+                                              const Progress &progress = {});
+
+/// What compileFile writes.
+enum class EmitFormat {
+  moec, ///< an artifact for the runtime, OUT.moec
+  obj,  ///< an object and a header for linking, OUT.o and OUT.h
+  mlir, ///< the lowered IR
+};
+
+/// Compiles the model at `options.modelPath` to `output`, with its weights
+/// beside it in a .safetensors file. What exists is replaced when everything
+/// is ready; after an error nothing has changed.
+mlir::LogicalResult compileFile(llvm::StringRef output, EmitFormat format,
+                                const CompileOptions &options, mlir::MLIRContext &context,
+                                const Progress &progress = {});
 
 /// A model compiled into this process; its weights are in a temporary file.
 class CompiledModel {

@@ -45,7 +45,8 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
 
 } // namespace
 
-LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
+LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
+                          const StageObserver &observe) {
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
     stage.build(pm);
@@ -54,20 +55,23 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options) {
     if (!options.dumpIrFolder.empty() &&
         failed(dump(module, options.dumpIrFolder, number + 1, stage.name)))
       return failure();
+    if (observe)
+      observe(stage.name, module);
   }
   return success();
 }
 
-FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
-compileToObject(ModuleOp module, const CompileOptions &options, StringRef weightsPath,
-                StringRef prefix, const Progress &progress) {
+FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &options,
+                                        StringRef weightsPath, StringRef prefix,
+                                        llvm::json::Object metadata, const Progress &progress) {
   std::optional<Chip> chip = parseChip(options.chip);
   if (!chip)
     return module.emitError("no chip is called '") << options.chip << "'";
   FailureOr<std::vector<WeightSpec>> weights = takeWeights(module);
   if (failed(weights))
     return failure();
-  llvm::json::Object metadata = describeModule(module);
+  for (auto &[member, value] : describeModule(module))
+    metadata[member] = std::move(value);
   metadata["target"] = "cpu";
   metadata["chip"] =
       llvm::json::Object{{"name", chip->name}, {"features", llvm::json::Array(chip->required)}};
@@ -78,15 +82,25 @@ compileToObject(ModuleOp module, const CompileOptions &options, StringRef weight
       });
   if (!written)
     return module.emitError() << llvm::toString(written.takeError());
+  if (auto file = metadata.find("weights_file"); file != metadata.end()) {
+    (*written)["file"] = std::move(file->second);
+    metadata.erase(file);
+  }
   metadata["weights"] = std::move(*written);
-  std::string text;
-  llvm::raw_string_ostream(text) << llvm::json::Value(std::move(metadata));
-  return emitObject(module, {chip->triple, chip->cpu, chip->features}, text, prefix);
+  CompiledCode code;
+  code.chip = chip->name;
+  llvm::raw_string_ostream(code.metadata) << llvm::json::Value(std::move(metadata));
+  FailureOr<std::unique_ptr<llvm::MemoryBuffer>> object =
+      emitObject(module, {chip->triple, chip->cpu, chip->features}, code.metadata, prefix);
+  if (failed(object))
+    return failure();
+  code.object = std::move(*object);
+  return code;
 }
 
 CompiledModel::CompiledModel(std::unique_ptr<JitModule> code, std::string weightsPath)
     : code(std::move(code)), weightsPath(std::move(weightsPath)) {}
-CompiledModel::~CompiledModel() { llvm::sys::fs::remove(weightsPath); }
+CompiledModel::~CompiledModel() { (void)llvm::sys::fs::remove(weightsPath); }
 const moec_module_v1 *CompiledModel::module() const { return code->module(); }
 
 std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOptions &options) {
@@ -99,11 +113,10 @@ std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOp
     return nullptr;
   }
   llvm::FileRemover removeWeights(weightsPath);
-  FailureOr<std::unique_ptr<llvm::MemoryBuffer>> object =
-      compileToObject(module, options, weightsPath, "moec");
-  if (failed(object))
+  FailureOr<CompiledCode> compiled = compileToObject(module, options, weightsPath, "moec");
+  if (failed(compiled))
     return nullptr;
-  llvm::Expected<std::unique_ptr<JitModule>> code = JitModule::load(std::move(*object));
+  llvm::Expected<std::unique_ptr<JitModule>> code = JitModule::load(std::move(compiled->object));
   if (!code) {
     module.emitError("cannot load the generated code: ") << llvm::toString(code.takeError());
     return nullptr;

@@ -1,0 +1,162 @@
+//===- CompileFile.cpp - from a file to files ------------------------------===//
+#include "moec/Compiler.h"
+
+#include "lib/codegen/ArtifactFile.h"
+#include "lib/codegen/LinkShared.h"
+#include "lib/import/Import.h"
+#include "lib/inspect/ModelReport.h"
+#include "lib/weights/FileSlices.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+/// Files that get their names together, when all of them are complete.
+class PendingFiles {
+public:
+  ~PendingFiles() {
+    for (const auto &[temporary, path] : files)
+      (void)llvm::sys::fs::remove(temporary);
+  }
+
+  /// Where to write what shall become `path`.
+  std::string add(StringRef path) {
+    SmallString<128> temporary;
+    llvm::sys::fs::createUniquePath(path + ".%%%%%%", temporary, /*MakeAbsolute=*/false);
+    files.emplace_back(temporary.str(), path);
+    return files.back().first;
+  }
+
+  llvm::Error commit() {
+    for (const auto &[temporary, path] : files)
+      if (std::error_code error = llvm::sys::fs::rename(temporary, path))
+        return llvm::createFileError(path, error);
+    files.clear();
+    return llvm::Error::success();
+  }
+
+private:
+  SmallVector<std::pair<std::string, std::string>> files;
+};
+
+/// The output's path with another extension.
+std::string beside(StringRef output, StringRef extension) {
+  SmallString<128> path(output);
+  llvm::sys::path::replace_extension(path, extension);
+  return path.str().str();
+}
+
+/// A C identifier from the output's name: the prefix of the accessor.
+std::string prefixOf(StringRef output) {
+  std::string prefix = llvm::sys::path::stem(output).str();
+  for (char &letter : prefix)
+    if (!llvm::isAlnum(letter))
+      letter = '_';
+  return llvm::isDigit(prefix.front()) ? "m" + prefix : prefix;
+}
+
+llvm::Error writeBytes(StringRef path, StringRef bytes) {
+  return writeFile(path, [&](llvm::raw_ostream &stream) {
+    stream << bytes;
+    return llvm::Error::success();
+  });
+}
+
+llvm::Error writeHeader(StringRef path, StringRef prefix) {
+  std::string guard = StringRef(prefix).upper() + "_MODULE_H";
+  std::string text = llvm::formatv("/* Link with the object of the same name and the moec runtime. */\n"
+                                   "#ifndef {0}\n#define {0}\n\n#include <moec/module_abi.h>\n\n"
+                                   "#ifdef __cplusplus\nextern \"C\"\n#endif\n"
+                                   "const moec_module_v1 *{1}_module(void);\n\n#endif\n",
+                                   guard, prefix);
+  return writeBytes(path, text);
+}
+
+llvm::Error writeCode(StringRef output, EmitFormat format, const CompiledCode &code,
+                      PendingFiles &files) {
+  if (format == EmitFormat::obj) {
+    if (llvm::Error error = writeHeader(files.add(beside(output, "h")), prefixOf(output)))
+      return error;
+    return writeBytes(files.add(output), code.object->getBuffer());
+  }
+  llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> host =
+      linkShared(code.object->getMemBufferRef());
+  if (!host)
+    return host.takeError();
+  return writeArtifact(files.add(output),
+                       {"cpu", code.chip, code.metadata, (*host)->getBuffer(), ""});
+}
+
+/// How each MoE and attention block was understood, for the metadata.
+llvm::json::Array describeBlocks(ModuleOp imported, ModuleOp raised) {
+  llvm::json::Array blocks;
+  llvm::json::Object model = describeModel(imported, raised);
+  for (const auto &[list, kind] : {std::pair("moe", "MoE"), std::pair("attention", "attention")})
+    for (llvm::json::Value &entry : *model.getArray(list)) {
+      llvm::json::Object block = std::move(*entry.getAsObject());
+      block["name"] = std::move(block["node"]);
+      block.erase("node");
+      block["kind"] = kind;
+      blocks.push_back(std::move(block));
+    }
+  return blocks;
+}
+
+/// Reports a failure to read or write.
+LogicalResult report(ModuleOp module, llvm::Error error) {
+  if (!error)
+    return success();
+  return emitError(UnknownLoc::get(module.getContext())) << llvm::toString(std::move(error));
+}
+
+} // namespace
+
+LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOptions &options,
+                          MLIRContext &context, const Progress &progress) {
+  auto step = [&](StringRef what) {
+    if (progress)
+      progress(what, 0, 0);
+  };
+  step("importing");
+  OwningOpRef<ModuleOp> module = importOnnx(options.modelPath, context);
+  if (!module)
+    return failure();
+  step("compiling");
+  OwningOpRef<ModuleOp> imported(module->clone());
+  llvm::json::Array blocks;
+  auto observe = [&](StringRef stage, ModuleOp raised) {
+    if (stage == "raise")
+      blocks = describeBlocks(*imported, raised);
+  };
+  if (failed(lowerToLlvm(*module, options, observe)))
+    return failure();
+  if (format == EmitFormat::mlir)
+    return report(*module, writeFile(output, [&](llvm::raw_ostream &stream) {
+                    module->print(stream);
+                    return llvm::Error::success();
+                  }));
+  PendingFiles files;
+  std::string weights = beside(output, "safetensors");
+  std::string prefix = format == EmitFormat::obj ? prefixOf(output) : "moec";
+  FailureOr<CompiledCode> code =
+      compileToObject(*module, options, files.add(weights), prefix,
+                      llvm::json::Object{{"weights_file", llvm::sys::path::filename(weights)},
+                                         {"blocks", std::move(blocks)}},
+                      progress);
+  if (failed(code))
+    return failure();
+  step("linking");
+  if (llvm::Error error = writeCode(output, format, *code, files))
+    return report(*module, std::move(error));
+  return report(*module, files.commit());
+}
+
+} // namespace moec

@@ -72,11 +72,12 @@ llvm::Error writeBytes(StringRef path, StringRef bytes) {
 
 llvm::Error writeHeader(StringRef path, StringRef prefix) {
   std::string guard = StringRef(prefix).upper() + "_MODULE_H";
-  std::string text = llvm::formatv("/* Link with the object of the same name and the moec runtime. */\n"
-                                   "#ifndef {0}\n#define {0}\n\n#include <moec/module_abi.h>\n\n"
-                                   "#ifdef __cplusplus\nextern \"C\"\n#endif\n"
-                                   "const moec_module_v1 *{1}_module(void);\n\n#endif\n",
-                                   guard, prefix);
+  std::string text =
+      llvm::formatv("/* Link with the object of the same name and the moec runtime. */\n"
+                    "#ifndef {0}\n#define {0}\n\n#include <moec/module_abi.h>\n\n"
+                    "#ifdef __cplusplus\nextern \"C\"\n#endif\n"
+                    "const moec_module_v1 *{1}_module(void);\n\n#endif\n",
+                    guard, prefix);
   return writeBytes(path, text);
 }
 
@@ -140,9 +141,9 @@ LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOpti
     return failure();
   if (format == EmitFormat::mlir)
     return report(*module, writeFile(output, [&](llvm::raw_ostream &stream) {
-                    module->print(stream);
-                    return llvm::Error::success();
-                  }));
+      module->print(stream);
+      return llvm::Error::success();
+    }));
   PendingFiles files;
   std::string weights = beside(output, "safetensors");
   std::string prefix = format == EmitFormat::obj ? prefixOf(output) : "moec";

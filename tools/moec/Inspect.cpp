@@ -1,6 +1,7 @@
 //===- Inspect.cpp - moec inspect: what a file contains --------------------===//
 #include "tools/moec/Inspect.h"
 
+#include "tools/moec/Compiler.h"
 #include "tools/moec/Session.h"
 
 namespace moec::tools {
@@ -9,7 +10,9 @@ namespace {
 int run(const Arguments &arguments) {
   if (arguments.positional().size() != 1)
     return misuse(inspectCommand, "needs one file");
-  return inspectArtifact(arguments, arguments.positional()[0]);
+  const std::string &path = arguments.positional()[0];
+  return looksLikeArtifact(path) || !path.ends_with(".onnx") ? inspectArtifact(arguments, path)
+                                                             : inspectModel(arguments, path);
 }
 
 constexpr Option kOptions[] = {
@@ -23,10 +26,10 @@ constexpr Option kOptions[] = {
 
 const Command inspectCommand = {
     "inspect",
-    "OUT.moec [--json] [--verify] [--batch B --sequence N]",
+    "MODEL.onnx | OUT.moec [--json] [--verify] [--batch B --sequence N]",
     "tell what a model contains and how it was compiled",
-    "Describes an artifact: chip, inputs and outputs, state, kernels, weights, and\n"
-    "how each MoE and attention block was understood.",
+    "Describes a model, or an artifact: chip, inputs and outputs, state, kernels,\n"
+    "weights, and how each MoE and attention block was understood.",
     kOptions,
     run,
 };

@@ -1,10 +1,10 @@
 // moec: the compiler's and the runtime's command line.
-#include "tools/moec/Command.h"
+#include "tools/moec/Compiler.h"
 
 using namespace moec::tools;
 
 int main(int count, char **words) {
-  constexpr const Command *kCommands[] = {&runCommand, &generateCommand, &inspectCommand,
-                                          &benchCommand};
+  constexpr const Command *kCommands[] = {&compileCommand, &runCommand, &generateCommand,
+                                          &inspectCommand, &benchCommand};
   return dispatch(kCommands, count, words);
 }

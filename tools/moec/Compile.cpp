@@ -1,0 +1,107 @@
+//===- Compile.cpp - moec compile: a model to an artifact ------------------===//
+#include "tools/moec/Compiler.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "moec/Compiler.h"
+#include "moec/InitAll.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <map>
+#include <unistd.h>
+
+namespace moec::tools {
+namespace {
+
+/// What is being done, on one line of a terminal; silent elsewhere.
+class ProgressLine {
+public:
+  ~ProgressLine() { clear(); }
+
+  void show(llvm::StringRef what, uint64_t done, uint64_t all) {
+    if (!isTerminal)
+      return;
+    std::fprintf(stderr, "\r\033[K%s", what.str().c_str());
+    if (all)
+      std::fprintf(stderr, " %3d %%", static_cast<int>(100 * done / all));
+    isShown = true;
+  }
+
+  void clear() {
+    if (isShown)
+      std::fprintf(stderr, "\r\033[K");
+    isShown = false;
+  }
+
+private:
+  bool isTerminal = isatty(STDERR_FILENO) != 0;
+  bool isShown = false;
+};
+
+const std::map<std::string, EmitFormat> kFormats = {
+    {"moec", EmitFormat::moec}, {"obj", EmitFormat::obj}, {"mlir", EmitFormat::mlir}};
+const std::map<EmitFormat, const char *> kExtensions = {
+    {EmitFormat::moec, "moec"}, {EmitFormat::obj, "o"}, {EmitFormat::mlir, "mlir"}};
+
+std::string defaultOutput(const std::string &model, EmitFormat format) {
+  llvm::SmallString<128> path(llvm::sys::path::filename(model));
+  llvm::sys::path::replace_extension(path, kExtensions.at(format));
+  return path.str().str();
+}
+
+int run(const Arguments &arguments) {
+  if (arguments.positional().size() != 1)
+    return misuse(compileCommand, "needs one model");
+  std::string emit = arguments.text("--emit").value_or("moec");
+  auto format = kFormats.find(emit);
+  if (format == kFormats.end())
+    return misuse(compileCommand, "--emit is moec, obj or mlir, not '" + emit + "'");
+  std::string target = arguments.text("--target").value_or("cpu");
+  if (target != "cpu")
+    return misuse(compileCommand, "--target is cpu, not '" + target + "'");
+  CompileOptions options;
+  options.modelPath = arguments.positional()[0];
+  options.chip = arguments.text("--chip").value_or("native");
+  options.dumpIrFolder = arguments.text("--dump-ir").value_or("");
+  std::string output =
+      arguments.text("-o").value_or(defaultOutput(options.modelPath, format->second));
+
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  llvm::SourceMgr sources;
+  ProgressLine line;
+  mlir::SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
+  mlir::ScopedDiagnosticHandler clearer(&context, [&](mlir::Diagnostic &) {
+    line.clear();
+    return mlir::failure();
+  });
+  auto progress = [&](llvm::StringRef what, uint64_t done, uint64_t all) {
+    line.show(what, done, all);
+  };
+  return mlir::succeeded(compileFile(output, format->second, options, context, progress))
+             ? kDone
+             : kBadInput;
+}
+
+constexpr Option kOptions[] = {
+    {"-o", "OUT", "the file to write; its weights go beside it, as .safetensors"},
+    {"--target", "cpu", "what to compile for"},
+    {"--chip", "NAME", "native (default: this machine), x86-64-v2, -v3, -v4, or a processor"},
+    {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir"},
+    {"--dump-ir", "DIR", "write the IR after every stage"},
+};
+
+} // namespace
+
+const Command compileCommand = {
+    "compile",
+    "MODEL.onnx [-o OUT.moec] [options]",
+    "compile an ONNX model",
+    "Compiles a model to an artifact that `moec run` and the runtime execute.",
+    kOptions,
+    run,
+};
+
+} // namespace moec::tools

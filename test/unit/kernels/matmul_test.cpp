@@ -1,7 +1,6 @@
 // Generated products are right on every chip, and a row's bits depend on
 // nothing but the row.
-#include "dialects/TensorBuilder.h"
-#include "dialects/rt/RtDialect.h"
+#include "lib/kernels/cpu/LaunchProgram.h"
 #include "lib/kernels/cpu/Matmul.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "moec/InitAll.h"
@@ -16,33 +15,17 @@ using namespace moec::test;
 namespace {
 
 /// @main launches the kernel on tensors of its arguments' shapes.
-std::string launchProgram(const Matmul &matmul, const Chip &chip) {
+std::string programOf(const Matmul &matmul, const Chip &chip) {
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
-  OpBuilder builder(&context);
-  Location loc = builder.getUnknownLoc();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
-  builder.setInsertionPointToStart(module->getBody());
-  func::FuncOp kernel = buildMatmul(builder, matmul, chip);
-  SmallVector<Type> types;
-  for (Type type : kernel.getArgumentTypes().drop_back(2)) {
-    auto memref = cast<MemRefType>(type);
-    types.push_back(RankedTensorType::get(memref.getShape(), memref.getElementType()));
-  }
-  Type result = types.pop_back_val();
-  auto main = func::FuncOp::create(builder, loc, "main", builder.getFunctionType(types, result));
-  Block *entry = main.addEntryBlock();
-  TensorBuilder b(builder, loc);
-  b.setInsertionPointToStart(entry);
-  Value rows = b.index(b.size(entry->getArgument(matmul.hasRows ? 1 : 0), 0));
-  Value grid = matmulGrid(b, loc, matmul, rows);
-  Value y = tensor::EmptyOp::create(
-      b, {OpFoldResult(rows), b.getIndexAttr(matmul.layout.resultColumns())}, b.getF32Type());
-  auto launch =
-      rt::LaunchOp::create(b, result, kernel.getSymName(), grid, entry->getArguments(), y);
-  func::ReturnOp::create(b, launch.getResults());
+  auto module = launchProgram(
+      context, [&](OpBuilder &builder) { return buildMatmul(builder, matmul, chip); },
+      matmul.hasRows ? 1 : 0,
+      [&](OpBuilder &builder, Value rows) {
+        return matmulGrid(builder, builder.getUnknownLoc(), matmul, rows);
+      });
   std::string text;
   llvm::raw_string_ostream(text) << *module;
   return text;
@@ -96,7 +79,7 @@ TEST_P(MatmulTest, DenseMatchesDouble) {
   // Panels that are full, cut inside a vector, and cut between vectors.
   for (int64_t n : {128, 83, 8}) {
     Matmul matmul{.layout = layout(1, n, 37)};
-    Program program(launchProgram(matmul, chip), "", GetParam());
+    Program program(programOf(matmul, chip), "", GetParam());
     ASSERT_TRUE(program.valid());
     Array w = randomArray(random, {1, n, 37});
     for (int64_t rows : {1, 5, 6, 13, 200}) {
@@ -114,7 +97,7 @@ TEST_P(MatmulTest, DenseMatchesDouble) {
 
 TEST_P(MatmulTest, RowsDoNotDependOnTheBatchOrTheSplit) {
   Matmul matmul{.layout = layout(1, 83, 129)};
-  Program program(launchProgram(matmul, chip), "", GetParam());
+  Program program(programOf(matmul, chip), "", GetParam());
   ASSERT_TRUE(program.valid());
   Array w = pack(randomArray(random, {1, 83, 129}), matmul.layout);
   Array x = randomArray(random, {203, 129});
@@ -141,7 +124,7 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
                   .hasOffsets = true,
                   .hasBias = true,
                   .activation = activation};
-    Program program(launchProgram(matmul, chip), "", GetParam());
+    Program program(programOf(matmul, chip), "", GetParam());
     ASSERT_TRUE(program.valid());
     Array x = randomArray(random, {kTokens, kDepth});
     Array w = randomArray(random, {kGroups, 2 * kInner, kDepth}, MOEC_F32, 0.3);

@@ -1,5 +1,6 @@
 #include "lib/import/TensorReader.h"
 
+#include "dialects/onnx/ElementTypes.h"
 #include "lib/import/Wire.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
@@ -10,8 +11,6 @@ using namespace mlir;
 
 namespace moec {
 namespace {
-
-constexpr int32_t kString = 8;
 
 /// Bits of an element in a file.
 unsigned storedBits(Type element) {
@@ -49,65 +48,16 @@ llvm::Expected<std::string> decodeVarints(ArrayRef<StringRef> pieces, unsigned w
 } // namespace
 
 Type importElementType(Location loc, int32_t dataType) {
-  Builder b(loc.getContext());
-  switch (dataType) {
-  case 1:
-    return b.getF32Type();
-  case 2:
-    return b.getIntegerType(8, false);
-  case 3:
-    return b.getIntegerType(8, true);
-  case 4:
-    return b.getIntegerType(16, false);
-  case 5:
-    return b.getIntegerType(16, true);
-  case 6:
-    return b.getIntegerType(32, true);
-  case 7:
-    return b.getIntegerType(64, true);
-  case 9:
-    return b.getI1Type();
-  case 10:
-    return b.getF16Type();
-  case 11:
-    return b.getF64Type();
-  case 12:
-    return b.getIntegerType(32, false);
-  case 13:
-    return b.getIntegerType(64, false);
-  case 16:
-    return b.getBF16Type();
-  case 17:
-    return b.getType<Float8E4M3FNType>();
-  case 18:
-    return b.getType<Float8E4M3FNUZType>();
-  case 19:
-    return b.getType<Float8E5M2Type>();
-  case 20:
-    return b.getType<Float8E5M2FNUZType>();
-  case 21:
-    return b.getIntegerType(4, false);
-  case 22:
-    return b.getIntegerType(4, true);
-  case 23:
-    return b.getType<Float4E2M1FNType>();
-  case 24:
-    return b.getType<Float8E8M0FNUType>();
-  case 25:
-    return b.getIntegerType(2, false);
-  case 26:
-    return b.getIntegerType(2, true);
-  case kString:
+  constexpr int32_t kString = 8, kComplex64 = 14, kComplex128 = 15;
+  if (Type type = onnx::elementTypeOf(loc.getContext(), dataType))
+    return type;
+  if (dataType == kString)
     emitError(loc, "is a tensor of strings, which moec does not support");
-    return {};
-  case 14:
-  case 15:
+  else if (dataType == kComplex64 || dataType == kComplex128)
     emitError(loc, "is a tensor of complex numbers, which moec does not support");
-    return {};
-  default:
+  else
     emitError(loc, "has the unknown element type ") << dataType;
-    return {};
-  }
+  return {};
 }
 
 uint64_t packedBytes(RankedTensorType type) {

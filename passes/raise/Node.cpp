@@ -64,45 +64,13 @@ InFlightDiagnostic Node::refuse(const Twine &reason) const {
   return op.emitError() << "cannot raise " << op.getOpType() << ": " << reason;
 }
 
-Type onnxType(Builder &b, int64_t code) {
-  switch (code) {
-  case 1:
-    return b.getF32Type();
-  case 2:
-    return b.getIntegerType(8, false);
-  case 3:
-    return b.getIntegerType(8, true);
-  case 4:
-    return b.getIntegerType(16, false);
-  case 5:
-    return b.getIntegerType(16, true);
-  case 6:
-    return b.getIntegerType(32, true);
-  case 7:
-    return b.getIntegerType(64, true);
-  case 9:
-    return b.getI1Type();
-  case 10:
-    return b.getF16Type();
-  case 11:
-    return b.getF64Type();
-  case 12:
-    return b.getIntegerType(32, false);
-  case 13:
-    return b.getIntegerType(64, false);
-  case 16:
-    return b.getBF16Type();
-  default:
-    return Type();
-  }
-}
-
 const OperatorInfo *findOperator(StringRef domain, StringRef name) {
   static const llvm::StringMap<const OperatorInfo *> table = [] {
     llvm::StringMap<const OperatorInfo *> all;
     for (ArrayRef<OperatorInfo> family :
          {elementwiseOperators(), shapeOperators(), matmulOperators(), reductionOperators(),
-          indexingOperators()})
+          indexingOperators(), controlOperators(), quantizeOperators(), convolutionOperators(),
+          poolingOperators()})
       for (const OperatorInfo &info : family)
         all[(info.domain + "::" + info.name).str()] = &info;
     return all;

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "dialects/onnx/ElementTypes.h"
 #include "dialects/onnx/OnnxDialect.h"
 #include "passes/raise/Emitter.h"
 #include <functional>
@@ -82,9 +83,6 @@ private:
   llvm::SmallVector<std::optional<Tensor>> inputs, outputs;
 };
 
-/// The element type of an ONNX TensorProto.DataType, or null.
-mlir::Type onnxType(mlir::Builder &builder, int64_t code);
-
 /// One row: an operator, how many inputs it takes, and how it is lowered.
 struct OperatorInfo {
   llvm::StringLiteral domain;
@@ -105,5 +103,9 @@ llvm::ArrayRef<OperatorInfo> shapeOperators();
 llvm::ArrayRef<OperatorInfo> matmulOperators();
 llvm::ArrayRef<OperatorInfo> reductionOperators();
 llvm::ArrayRef<OperatorInfo> indexingOperators();
+llvm::ArrayRef<OperatorInfo> controlOperators();
+llvm::ArrayRef<OperatorInfo> quantizeOperators();
+llvm::ArrayRef<OperatorInfo> convolutionOperators();
+llvm::ArrayRef<OperatorInfo> poolingOperators();
 
 } // namespace moec::raise

@@ -26,41 +26,6 @@ using namespace mlir;
 namespace moec::raise {
 namespace {
 
-/// ONNX's TensorProto.DataType of an element type.
-int64_t dataTypeCode(Type type) {
-  if (type.isF32())
-    return 1;
-  if (type.isF16())
-    return 10;
-  if (type.isF64())
-    return 11;
-  if (type.isBF16())
-    return 16;
-  if (isa<Float8E4M3FNType>(type))
-    return 17;
-  if (isa<Float8E4M3FNUZType>(type))
-    return 18;
-  if (isa<Float8E5M2Type>(type))
-    return 19;
-  if (isa<Float8E5M2FNUZType>(type))
-    return 20;
-  bool isUnsigned = type.isUnsignedInteger();
-  switch (type.getIntOrFloatBitWidth()) {
-  case 1:
-    return 9;
-  case 4:
-    return isUnsigned ? 21 : 22;
-  case 8:
-    return isUnsigned ? 2 : 3;
-  case 16:
-    return isUnsigned ? 4 : 5;
-  case 32:
-    return isUnsigned ? 12 : 6;
-  default:
-    return isUnsigned ? 13 : 7;
-  }
-}
-
 /// Elements of a constant that shape arithmetic may need one by one.
 std::optional<Scalars> smallIntegers(DenseElementsAttr value) {
   constexpr int64_t kMaxElements = 64;
@@ -134,7 +99,7 @@ private:
              << main.getArgAttr(number, "onnx.name") << " has no known rank";
     Type elementType = type.getElementType();
     argument.setType(type.clone(signlessType(elementType)));
-    main.setArgAttr(number, "onnx.type", emitter.getI64IntegerAttr(dataTypeCode(elementType)));
+    main.setArgAttr(number, "onnx.type", emitter.getI64IntegerAttr(onnx::dataTypeOf(elementType)));
     main.setArgAttr(number, "bufferization.writable", emitter.getBoolAttr(false));
     auto dims = main.getArgAttrOfType<ArrayAttr>(number, "onnx.dims");
     Scalars shape;
@@ -243,7 +208,7 @@ private:
     for (auto [index, operand] : llvm::enumerate(terminator.getOperands())) {
       Tensor &tensor = tensors[operand];
       main.setResultAttr(index, "onnx.type",
-                         emitter.getI64IntegerAttr(dataTypeCode(tensor.elementType)));
+                         emitter.getI64IntegerAttr(onnx::dataTypeOf(tensor.elementType)));
       results.push_back(emitter.value(tensor));
     }
     terminator->setOperands(results);

@@ -404,7 +404,7 @@ LogicalResult lowerClip(Node &node) {
 }
 
 LogicalResult lowerCast(Node &node) {
-  Type target = onnxType(node.emitter, node.intAttr("to", 0));
+  Type target = onnx::elementTypeOf(node.emitter.getContext(), node.intAttr("to", 0));
   if (!target)
     return node.refuse("element type ") << node.intAttr("to", 0) << " is not supported";
   return node.set(0, node.emitter.cast(node.in(0), target));

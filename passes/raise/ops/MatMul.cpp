@@ -1,5 +1,5 @@
 //===- MatMul.cpp - matrix products ----------------------------------------===//
-#include "passes/raise/Operators.h"
+#include "passes/raise/ops/Helpers.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -56,7 +56,9 @@ Tensor product(Emitter &e, Tensor a, Tensor b) {
   return e.reshape(flat, shape);
 }
 
-/// NumPy's matmul: vectors become matrices and lose the dimension again.
+} // namespace
+
+/// Vectors become matrices and lose the dimension again.
 Tensor matmul(Emitter &e, Tensor a, Tensor b) {
   bool vectorA = a.rank() == 1, vectorB = b.rank() == 1;
   if (vectorA)
@@ -74,6 +76,8 @@ Tensor matmul(Emitter &e, Tensor a, Tensor b) {
     drop.push_back(result.rank() - 1);
   return drop.empty() ? result : e.squeeze(result, drop);
 }
+
+namespace {
 
 LogicalResult lowerMatMul(Node &node) {
   if (node.in(0).rank() == 0 || node.in(1).rank() == 0)

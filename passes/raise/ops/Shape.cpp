@@ -447,7 +447,7 @@ LogicalResult lowerEyeLike(Node &node) {
   int64_t k = node.intAttr("k", 0);
   Type elementType = x.elementType;
   if (node.hasAttr("dtype"))
-    elementType = onnxType(e, node.intAttr("dtype", 1));
+    elementType = onnx::elementTypeOf(e.getContext(), node.intAttr("dtype", 1));
   if (!elementType)
     return node.refuse("element type ") << node.intAttr("dtype", 0) << " is not supported";
   Type signless = signlessType(elementType);

@@ -1,0 +1,19 @@
+//===- Helpers.h - what families of operators share ------------------------===//
+#pragma once
+
+#include "passes/raise/Operators.h"
+
+namespace moec::raise {
+
+/// A float moved to the nearest one that `target`, which has fewer bits, can
+/// hold. NaN stays.
+mlir::Value saturateTo(Emitter &e, mlir::Value value, mlir::FloatType target);
+
+/// round(value) + zero, saturated to the integer type `target`; NaN becomes the
+/// lowest value. `value` is a float of at least 32 bits; `zero` may be null.
+mlir::Value toQuantized(Emitter &e, mlir::Value value, mlir::Value zero, mlir::Type target);
+
+/// NumPy's matmul.
+Tensor matmul(Emitter &e, Tensor a, Tensor b);
+
+} // namespace moec::raise

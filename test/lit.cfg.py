@@ -13,6 +13,9 @@ config.environment["PATH"] = os.path.pathsep.join(
     [os.path.join(config.moec_binary_dir, "bin"), config.llvm_tools_dir, config.environment["PATH"]]
 )
 config.substitutions.append(("%models", os.path.join(config.test_source_root, "models")))
+config.substitutions.append(("%cc", config.cc))
+config.substitutions.append(("%cflags", config.cflags))
+config.substitutions.append(("%build", config.moec_binary_dir))
 config.substitutions.append(("%sources", config.moec_source_dir))
 config.substitutions.append(("%python", sys.executable))
 # Models are written as text: %encode-onnx < TEXT > MODEL.onnx

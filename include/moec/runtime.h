@@ -26,12 +26,6 @@
 
 #include <stddef.h>
 
-#if defined(MOEC_BUILDING_SHARED)
-#define MOEC_API __attribute__((visibility("default")))
-#else
-#define MOEC_API
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -48,7 +42,7 @@ typedef enum moec_status {
 
 /* Why the last failing call of this thread failed, in one line. Valid until
  * the thread's next failing call; empty before the first. */
-MOEC_API const char *moec_last_error(void);
+const char *moec_last_error(void);
 
 /* A tensor in host memory. */
 typedef struct moec_tensor {
@@ -66,9 +60,9 @@ typedef struct moec_tensor {
 } moec_tensor;
 
 /* Bits per element, or 0 for a type that does not exist. */
-MOEC_API int32_t moec_element_bits(int32_t type);
+int32_t moec_element_bits(int32_t type);
 /* "float32", "int4", ...: numpy's names where it has one. */
-MOEC_API const char *moec_element_name(int32_t type);
+const char *moec_element_name(int32_t type);
 
 /* ---- Models ------------------------------------------------------------- */
 
@@ -91,16 +85,16 @@ typedef struct moec_model_options {
  * The artifact is verified byte by byte before any of it is executed; of the
  * weights file length and header, and its contents when asked. Digests detect
  * damage, not malice: an artifact is trusted code. */
-MOEC_API moec_status moec_model_load(const char *path, const moec_model_options *options,
-                                     moec_model **model);
+moec_status moec_model_load(const char *path, const moec_model_options *options,
+                            moec_model **model);
 
 /* The same for a module linked into the program. `weights_path` may be NULL
  * for a module without weights. */
-MOEC_API moec_status moec_model_from_module(const moec_module_v1 *module, const char *weights_path,
-                                            const moec_model_options *options, moec_model **model);
+moec_status moec_model_from_module(const moec_module_v1 *module, const char *weights_path,
+                                   const moec_model_options *options, moec_model **model);
 
 /* Sessions keep what they need: a model may be released before them. */
-MOEC_API void moec_model_release(moec_model *model);
+void moec_model_release(moec_model *model);
 
 /* What an input or output is. */
 typedef struct moec_tensor_info {
@@ -117,17 +111,15 @@ typedef struct moec_tensor_info {
   int32_t state_axis; /* the dimension that grows; -1 without state */
 } moec_tensor_info;
 
-MOEC_API int32_t moec_model_input_count(const moec_model *model);
-MOEC_API int32_t moec_model_output_count(const moec_model *model);
-MOEC_API moec_status moec_model_input(const moec_model *model, int32_t index,
-                                      moec_tensor_info *info);
-MOEC_API moec_status moec_model_output(const moec_model *model, int32_t index,
-                                       moec_tensor_info *info);
+int32_t moec_model_input_count(const moec_model *model);
+int32_t moec_model_output_count(const moec_model *model);
+moec_status moec_model_input(const moec_model *model, int32_t index, moec_tensor_info *info);
+moec_status moec_model_output(const moec_model *model, int32_t index, moec_tensor_info *info);
 /* The index of the input or output of that name, or -1. */
-MOEC_API int32_t moec_model_find_input(const moec_model *model, const char *name);
-MOEC_API int32_t moec_model_find_output(const moec_model *model, const char *name);
+int32_t moec_model_find_input(const moec_model *model, const char *name);
+int32_t moec_model_find_output(const moec_model *model, const char *name);
 /* The module's metadata, JSON; its members are listed in docs/metadata.md. */
-MOEC_API const char *moec_model_metadata(const moec_model *model);
+const char *moec_model_metadata(const moec_model *model);
 
 /* ---- Sessions ----------------------------------------------------------- */
 
@@ -140,9 +132,9 @@ typedef struct moec_session_options {
   int64_t state_capacity; /* rows to make room for at first; 0: grow from little */
 } moec_session_options;
 
-MOEC_API moec_status moec_session_create(moec_model *model, const moec_session_options *options,
-                                         moec_session **session);
-MOEC_API void moec_session_release(moec_session *session);
+moec_status moec_session_create(moec_model *model, const moec_session_options *options,
+                                moec_session **session);
+void moec_session_release(moec_session *session);
 
 /* Executes the model. `inputs` has one entry per input of the model. Inputs
  * that are the past of a state may be absent, all or none: then the session
@@ -154,27 +146,26 @@ MOEC_API void moec_session_release(moec_session *session);
  * run may be inputs of the next. The result does not depend on the number of
  * threads. After an error the outputs are undefined and the state is as it was
  * before. */
-MOEC_API moec_status moec_session_run(moec_session *session, const moec_tensor *inputs,
-                                      moec_tensor *outputs);
+moec_status moec_session_run(moec_session *session, const moec_tensor *inputs,
+                             moec_tensor *outputs);
 
 /* Has later runs write output `index` to `data`, which has `bytes` bytes and
  * overlaps no input; NULL undoes it. State that the session keeps cannot be
  * bound: running such a model is an error. */
-MOEC_API moec_status moec_session_bind_output(moec_session *session, int32_t index, void *data,
-                                              size_t bytes);
+moec_status moec_session_bind_output(moec_session *session, int32_t index, void *data,
+                                     size_t bytes);
 
 /* How long the state is that the session keeps, along its growing dimension. */
-MOEC_API int64_t moec_session_length(const moec_session *session);
+int64_t moec_session_length(const moec_session *session);
 /* Forgets the state; the next run may have another batch size. */
-MOEC_API moec_status moec_session_reset(moec_session *session);
+moec_status moec_session_reset(moec_session *session);
 /* Keeps the first `length` rows; 0 <= length <= moec_session_length. */
-MOEC_API moec_status moec_session_truncate(moec_session *session, int64_t length);
+moec_status moec_session_truncate(moec_session *session, int64_t length);
 /* Makes batch row i (dimension 0 of every state) a copy of what row rows[i]
  * was; `count` is the new batch size. */
-MOEC_API moec_status moec_session_reorder(moec_session *session, const int64_t *rows,
-                                          int64_t count);
+moec_status moec_session_reorder(moec_session *session, const int64_t *rows, int64_t count);
 /* A new session of the same model and options with a copy of the state. */
-MOEC_API moec_status moec_session_fork(const moec_session *session, moec_session **copy);
+moec_status moec_session_fork(const moec_session *session, moec_session **copy);
 
 /* ---- What it costs ------------------------------------------------------ */
 
@@ -188,14 +179,14 @@ typedef struct moec_memory_report {
   int64_t process_peak; /* VmHWM: the most this process ever had in memory */
 } moec_memory_report;
 
-MOEC_API moec_status moec_session_memory(const moec_session *session, moec_memory_report *report);
+moec_status moec_session_memory(const moec_session *session, moec_memory_report *report);
 
 /* Starts recording, and forgets what was recorded. */
-MOEC_API moec_status moec_session_profile_start(moec_session *session);
+moec_status moec_session_profile_start(moec_session *session);
 /* Stops recording and writes it for chrome://tracing or Perfetto: a row per
  * thread, kernels by the names of their ONNX nodes, tokens per expert as
  * counters. The file appears whole or not at all. */
-MOEC_API moec_status moec_session_profile_write(moec_session *session, const char *path);
+moec_status moec_session_profile_write(moec_session *session, const char *path);
 
 #ifdef __cplusplus
 }

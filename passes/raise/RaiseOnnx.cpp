@@ -231,9 +231,16 @@ private:
   DenseMap<StringAttr, OpFoldResult> symbols;
 };
 
+/// Whether `main` is a graph; modules of later stages have been raised.
+bool isGraph(func::FuncOp main) {
+  return llvm::all_of(main.front().without_terminator(), [](Operation &op) {
+    return isa<onnx::OnnxDialect>(op.getDialect()) || isa<rt::LoadWeightOp>(op);
+  });
+}
+
 struct RaiseOnnxPass : moec::impl::RaiseOnnxPassBase<RaiseOnnxPass> {
   void runOnOperation() override {
-    if (auto main = getOperation().lookupSymbol<func::FuncOp>("main"))
+    if (auto main = getOperation().lookupSymbol<func::FuncOp>("main"); main && isGraph(main))
       if (failed(GraphRaiser(main).run()))
         signalPassFailure();
   }

@@ -22,9 +22,17 @@ DynamicLayout::DynamicLayout(MemRefType type) {
 Value makeMemRef(OpBuilder &builder, Location loc, const LLVMTypeConverter &converter,
                  MemRefType type, Value pointer, ValueRange sizes, ValueRange strides) {
   auto descriptor = MemRefDescriptor::poison(builder, loc, converter.convertType(type));
+  auto [staticStrides, staticOffset] = type.getStridesAndOffset();
+  // `pointer` is that of the first element; accesses add an offset that the
+  // type states.
+  int64_t offset = ShapedType::isDynamic(staticOffset) ? 0 : staticOffset;
+  if (offset)
+    pointer = LLVM::GEPOp::create(builder, loc, pointer.getType(),
+                                  converter.convertType(type.getElementType()), pointer,
+                                  ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(-offset)});
   descriptor.setAllocatedPtr(builder, loc, pointer);
   descriptor.setAlignedPtr(builder, loc, pointer);
-  descriptor.setConstantOffset(builder, loc, 0);
+  descriptor.setConstantOffset(builder, loc, offset);
   SmallVector<Value> allSizes;
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {
     Value size;
@@ -38,7 +46,6 @@ Value makeMemRef(OpBuilder &builder, Location loc, const LLVMTypeConverter &conv
     allSizes.push_back(size);
     descriptor.setSize(builder, loc, dim, size);
   }
-  auto [staticStrides, offset] = type.getStridesAndOffset();
   if (type.getLayout().isIdentity()) {
     Value running;
     for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {

@@ -345,6 +345,9 @@ LogicalResult lowerSlice(Node &node) {
       taken.push_back((*x.elements)[*first + i * *getConstantIntValue(strides[0])]);
     return node.set(0, e.fromElements(taken, x.elementType));
   }
+  // A slice of nothing may start past the end, which tensor slices may not.
+  if (llvm::any_of(sizes, [](OpFoldResult size) { return isConstantIntValue(size, 0); }))
+    return node.set(0, e.tensor(e.empty(sizes, signlessType(x.elementType)), x.elementType, sizes));
   if (!isReversed) {
     Value result = tensor::ExtractSliceOp::create(e, e.value(x), offsets, sizes, strides);
     return node.set(0, e.tensor(result, x.elementType, sizes));

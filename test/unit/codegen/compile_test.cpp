@@ -101,6 +101,29 @@ TEST_F(CompileTest, MatmulAndActivationMatchDouble) {
     }
 }
 
+TEST_F(CompileTest, PartsOfATensorAreWrittenAndReadAtTheirOffset) {
+  auto model = compile(R"mlir(
+    func.func @main(%x: tensor<4x5xf32>) -> tensor<4x8xf32> {
+      %one = arith.constant 1.0 : f32
+      %e = tensor.empty() : tensor<4x8xf32>
+      %f = linalg.fill ins(%one : f32) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+      %y = tensor.insert_slice %x into %f[0, 3] [4, 5] [1, 1] : tensor<4x5xf32> into tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    })mlir");
+  ASSERT_TRUE(model);
+  std::vector<float> x(4 * 5);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = 2 + i;
+  moec_view inputs[1] = {{x.data(), {4, 5}, {5, 1}}};
+  moec_view outputs[1];
+  moec_call call{model->module(), outputs, {}, -1, {}, 1};
+  ASSERT_EQ(model->module()->entry(&call, &kServices, inputs, nullptr), 0);
+  for (int row = 0; row < 4; ++row)
+    for (int column = 0; column < 8; ++column)
+      EXPECT_EQ(static_cast<float *>(outputs[0].data)[row * 8 + column],
+                column < 3 ? 1 : x[row * 5 + column - 3]);
+}
+
 TEST_F(CompileTest, FailedCheckEndsTheCallWithItsMessage) {
   auto model = compile(R"mlir(
     func.func @main(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {

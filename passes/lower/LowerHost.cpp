@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "moec/module_abi.h"
+#include "passes/ElementBytes.h"
 #include "passes/lower/Descriptors.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -181,7 +182,7 @@ private:
   void lower(memref::AllocOp op) {
     Location loc = op.getLoc();
     MemRefType type = op.getType();
-    int64_t bytesPerStep = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    int64_t bytesPerStep = elementBytes(type);
     SmallVector<Value> sizes;
     for (int64_t dim = 0, next = 0; dim < type.getRank(); ++dim)
       if (type.isDynamicDim(dim))

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "passes/ElementBytes.h"
 #include "passes/memory/ArenaPlan.h"
 
 namespace moec {
@@ -107,7 +108,7 @@ private:
       classes.push_back({product, {}, {}});
       found = std::prev(classes.end());
     }
-    int64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    int64_t bytes = elementBytes(type);
     for (int64_t size : type.getShape())
       if (!ShapedType::isDynamic(size))
         bytes *= size;

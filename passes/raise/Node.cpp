@@ -70,7 +70,8 @@ const OperatorInfo *findOperator(StringRef domain, StringRef name) {
     for (ArrayRef<OperatorInfo> family :
          {elementwiseOperators(), shapeOperators(), matmulOperators(), reductionOperators(),
           indexingOperators(), controlOperators(), quantizeOperators(), convolutionOperators(),
-          poolingOperators()})
+          poolingOperators(), attentionOperators(), expertOperators(), groupQueryOperators(),
+          multiHeadOperators(), normOperators(), quantisedMatmulOperators(), rotaryOperators()})
       for (const OperatorInfo &info : family)
         all[(info.domain + "::" + info.name).str()] = &info;
     return all;

@@ -107,5 +107,12 @@ llvm::ArrayRef<OperatorInfo> controlOperators();
 llvm::ArrayRef<OperatorInfo> quantizeOperators();
 llvm::ArrayRef<OperatorInfo> convolutionOperators();
 llvm::ArrayRef<OperatorInfo> poolingOperators();
+llvm::ArrayRef<OperatorInfo> attentionOperators();
+llvm::ArrayRef<OperatorInfo> expertOperators();
+llvm::ArrayRef<OperatorInfo> groupQueryOperators();
+llvm::ArrayRef<OperatorInfo> multiHeadOperators();
+llvm::ArrayRef<OperatorInfo> normOperators();
+llvm::ArrayRef<OperatorInfo> quantisedMatmulOperators();
+llvm::ArrayRef<OperatorInfo> rotaryOperators();
 
 } // namespace moec::raise

@@ -71,6 +71,9 @@ private:
     if (heads <= 0 || kvHeads <= 0 || heads % kvHeads != 0)
       return node.refuse("num_heads must be a multiple of kv_num_heads, but they are ")
              << heads << " and " << kvHeads;
+    for (unsigned input : {kSeqlens, kTotal})
+      if (!node.has(input))
+        return node.refuse("input ") << input << " is missing";
     for (StringRef name : {"k_quant_type", "v_quant_type"})
       if (node.stringAttr(name, "NONE") != "NONE")
         return node.refuse(name + " " + node.stringAttr(name, "") +
@@ -208,7 +211,7 @@ private:
 LogicalResult lowerGroupQueryAttention(Node &node) { return GroupQueryAttention(node).lower(); }
 
 const OperatorInfo kTable[] = {
-    {kMicrosoft, "GroupQueryAttention", 7, kInputs, lowerGroupQueryAttention},
+    {kMicrosoft, "GroupQueryAttention", 1, kInputs, lowerGroupQueryAttention},
 };
 
 } // namespace

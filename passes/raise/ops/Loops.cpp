@@ -53,8 +53,11 @@ public:
       initial.push_back(castTo(e, tensor, type));
     for (const Stack &stack : stacks)
       initial.push_back(emptyStack(stack));
+    // scf.for takes the size of what it is given for the size of what it
+    // carries, which is wrong of a stack that grows.
+    bool grows = llvm::any_of(stacks, [](const Stack &stack) { return !stack.sizes; });
     FailureOr<SmallVector<Value>> results =
-        spec.hasCondition || !spec.trips ? emitWhile(initial) : emitFor(initial);
+        spec.hasCondition || !spec.trips || grows ? emitWhile(initial) : emitFor(initial);
     if (failed(results))
       return failure();
     return finish(*results);

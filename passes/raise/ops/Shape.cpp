@@ -161,19 +161,33 @@ LogicalResult lowerExpand(Node &node) {
 }
 
 /// Writes `parts` one behind the other along `axis`.
+/// Whether a tensor is known to have no elements. Slices of nothing may start
+/// past the end, which those of the tensor dialect may not.
+bool isEmpty(ArrayRef<OpFoldResult> shape) {
+  return llvm::any_of(shape, [](OpFoldResult size) { return isConstantIntValue(size, 0); });
+}
+
 Tensor concatenate(Emitter &e, MutableArrayRef<Tensor> parts, int64_t axis) {
   Scalars shape = parts.front().shape;
   for (Tensor &part : parts.drop_front())
-    shape[axis] = e.add(shape[axis], part.shape[axis]);
-  Value result = e.empty(shape, signlessType(parts.front().elementType));
+    for (int64_t dim = 0; dim < part.rank(); ++dim)
+      if (dim == axis)
+        shape[dim] = e.add(shape[dim], part.shape[dim]);
+      else if (getConstantIntValue(part.shape[dim]))
+        shape[dim] = part.shape[dim];
+  Type elementType = parts.front().elementType;
+  Value result = e.empty(shape, signlessType(elementType));
   Scalars offsets(shape.size(), e.size(0)), strides(shape.size(), e.size(1));
   for (Tensor &part : parts) {
     Scalars sizes(shape);
     sizes[axis] = part.shape[axis];
-    result = tensor::InsertSliceOp::create(e, e.value(part), result, offsets, sizes, strides);
+    if (isEmpty(part.shape))
+      continue;
+    Tensor refined = e.tensor(e.value(part), elementType, sizes);
+    result = tensor::InsertSliceOp::create(e, refined.data, result, offsets, sizes, strides);
     offsets[axis] = e.add(offsets[axis], part.shape[axis]);
   }
-  return e.tensor(result, parts.front().elementType, shape);
+  return e.tensor(result, elementType, shape);
 }
 
 LogicalResult lowerConcat(Node &node) {
@@ -197,9 +211,12 @@ LogicalResult lowerConcat(Node &node) {
   return node.set(0, concatenate(e, parts, *axis));
 }
 
-Tensor slice(Emitter &e, Tensor x, Scalars offsets, Scalars sizes) {
-  Scalars strides(sizes.size(), e.size(1));
-  Value result = tensor::ExtractSliceOp::create(e, e.value(x), offsets, sizes, strides);
+Tensor slice(Emitter &e, Tensor x, Scalars offsets, Scalars sizes,
+             std::optional<Scalars> strides = std::nullopt) {
+  if (isEmpty(sizes) || isEmpty(x.shape))
+    return e.tensor(e.empty(sizes, signlessType(x.elementType)), x.elementType, sizes);
+  Value result = tensor::ExtractSliceOp::create(e, e.value(x), offsets, sizes,
+                                                strides.value_or(Scalars(sizes.size(), e.size(1))));
   return e.tensor(result, x.elementType, sizes);
 }
 
@@ -345,13 +362,8 @@ LogicalResult lowerSlice(Node &node) {
       taken.push_back((*x.elements)[*first + i * *getConstantIntValue(strides[0])]);
     return node.set(0, e.fromElements(taken, x.elementType));
   }
-  // A slice of nothing may start past the end, which tensor slices may not.
-  if (llvm::any_of(sizes, [](OpFoldResult size) { return isConstantIntValue(size, 0); }))
-    return node.set(0, e.tensor(e.empty(sizes, signlessType(x.elementType)), x.elementType, sizes));
-  if (!isReversed) {
-    Value result = tensor::ExtractSliceOp::create(e, e.value(x), offsets, sizes, strides);
-    return node.set(0, e.tensor(result, x.elementType, sizes));
-  }
+  if (!isReversed)
+    return node.set(0, slice(e, x, offsets, sizes, strides));
   Value source = e.value(x);
   return node.set(0, e.generate(sizes, x.elementType, [&](Emitter &b, ValueRange at) {
     SmallVector<Value> from;

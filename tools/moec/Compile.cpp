@@ -70,6 +70,7 @@ int run(const Arguments &arguments) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
   ProgressLine line;
   mlir::SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());

@@ -17,6 +17,7 @@ int inspectModel(const Arguments &arguments, const std::string &path) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
   mlir::SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
   mlir::OwningOpRef<mlir::ModuleOp> imported = importOnnx(path, context);

@@ -214,7 +214,8 @@ private:
 struct KernelInfo : DenseMapInfo<func::FuncOp> {
   static unsigned getHashValue(func::FuncOp kernel) {
     llvm::hash_code hash = hash_value(kernel.getFunctionType());
-    kernel.walk([&](Operation *op) {
+    // The function itself is left out: kernels are equal under any name.
+    kernel.getBody().walk([&](Operation *op) {
       hash = llvm::hash_combine(
           hash, OperationEquivalence::computeHash(op, OperationEquivalence::ignoreHashValue,
                                                   OperationEquivalence::ignoreHashValue,

@@ -73,27 +73,6 @@ Status Artifact::read(const std::string &path) {
   return {};
 }
 
-std::string assembleArtifact(const ArtifactContents &contents) {
-  moec_artifact_header header{};
-  std::memcpy(header.magic, MOEC_ARTIFACT_MAGIC, sizeof header.magic);
-  header.abi_version = MOEC_ABI_VERSION;
-  header.header_bytes = sizeof header;
-  contents.target.copy(header.target, sizeof header.target - 1);
-  contents.chip.copy(header.chip, sizeof header.chip - 1);
-  std::string file(sizeof header, '\0');
-  const std::string_view parts[] = {contents.metadata, contents.hostCode, contents.deviceCode};
-  for (int part = 0; part < MOEC_PART_COUNT; ++part) {
-    file.resize((file.size() + 63) / 64 * 64);
-    header.parts[part] = {file.size(), parts[part].size()};
-    file += parts[part];
-  }
-  header.length = file.size();
-  std::memcpy(file.data(), &header, sizeof header);
-  Sha256::Digest digest = digestOf(file.data(), file.size());
-  std::copy(digest.begin(), digest.end(), file.begin() + offsetof(moec_artifact_header, digest));
-  return file;
-}
-
 SharedObject::~SharedObject() {
   if (handle)
     dlclose(handle);

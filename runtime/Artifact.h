@@ -27,14 +27,6 @@ private:
   Buffer bytes;
 };
 
-struct ArtifactContents {
-  std::string_view target, chip;
-  std::string_view metadata, hostCode, deviceCode;
-};
-
-/// The bytes of an artifact file.
-std::string assembleArtifact(const ArtifactContents &contents);
-
 /// A shared object in memory that the dynamic linker has loaded.
 class SharedObject {
 public:

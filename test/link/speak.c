@@ -38,7 +38,8 @@ int main(int count, char **words) {
   for (int step = 0; step < kNew; ++step) {
     /* What was run before is the session's state. */
     inputs[ids] = (moec_tensor){text + done, MOEC_I64, 2, {1, length - done}, {0}, 0};
-    inputs[mask] = (moec_tensor){ones, MOEC_I64, 2, {1, length}, {0}, 0};
+    if (mask >= 0)
+      inputs[mask] = (moec_tensor){ones, MOEC_I64, 2, {1, length}, {0}, 0};
     check(moec_session_run(session, inputs, outputs));
     done = length;
     const moec_tensor *out = &outputs[logits];

@@ -21,7 +21,6 @@ int main(int count, char **words) {
   using Accessor = const moec_module_v1 *();
   const char *metadata =
       reinterpret_cast<Accessor *>(speaker.find(MOEC_ARTIFACT_ENTRY))()->metadata;
-  writeAll((folder / "speaker.moec").string(),
-           moec::runtime::assembleArtifact({"cpu", "any", metadata, code, ""}));
+  writeAll((folder / "speaker.moec").string(), assembleArtifact(metadata, code));
   return 0;
 }

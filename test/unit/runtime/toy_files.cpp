@@ -1,6 +1,6 @@
 #include "toy_files.h"
 
-#include "runtime/Artifact.h"
+#include "moec/artifact.h"
 #include "runtime/Sha256.h"
 #include "toy.h"
 
@@ -52,13 +52,32 @@ std::string ToyFiles::metadata(const std::string &from, const std::string &to) c
 
 void ToyFiles::writeArtifact(const std::string &metadata) const {
   std::string code = readAll(TOY_SHARED_OBJECT);
-  writeAll(artifact(), assembleArtifact({"cpu", "any", metadata, code, ""}));
+  writeAll(artifact(), assembleArtifact(metadata, code));
 }
 
 moec_module_v1 ToyFiles::module() const {
   moec_module_v1 result = *moec_module();
   result.metadata = text.c_str();
   return result;
+}
+
+std::string assembleArtifact(const std::string &metadata, const std::string &hostCode) {
+  moec_artifact_header header{};
+  std::memcpy(header.magic, MOEC_ARTIFACT_MAGIC, sizeof header.magic);
+  header.abi_version = MOEC_ABI_VERSION;
+  header.header_bytes = sizeof header;
+  std::strcpy(header.target, "cpu");
+  std::strcpy(header.chip, "any");
+  header.parts[MOEC_PART_METADATA] = {sizeof header, metadata.size()};
+  header.parts[MOEC_PART_HOST_CODE] = {sizeof header + metadata.size(), hostCode.size()};
+  header.length = sizeof header + metadata.size() + hostCode.size();
+  header.parts[MOEC_PART_DEVICE_CODE] = {header.length, 0};
+  std::string file(reinterpret_cast<const char *>(&header), sizeof header);
+  file += metadata + hostCode;
+  constexpr size_t kDigested = offsetof(moec_artifact_header, length);
+  Sha256::Digest digest = sha256(file.data() + kDigested, file.size() - kDigested);
+  std::copy(digest.begin(), digest.end(), file.begin() + offsetof(moec_artifact_header, digest));
+  return file;
 }
 
 std::string readAll(const std::string &path) {

@@ -32,6 +32,9 @@ private:
   std::string text;
 };
 
+/// The bytes of an artifact for any CPU.
+std::string assembleArtifact(const std::string &metadata, const std::string &hostCode);
+
 std::string readAll(const std::string &path);
 void writeAll(const std::string &path, const std::string &bytes);
 

@@ -12,6 +12,10 @@ namespace moec {
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
 
+/// Attribute of the module, "ort-cpu" or "ort-cuda": whose meaning the operators
+/// of com.microsoft have where ONNX Runtime's differ.
+inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_semantics";
+
 /// The stages of the compiler, in order; each is also a named pipeline of
 /// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.
 void buildRaisePipeline(mlir::OpPassManager &pm);

@@ -21,6 +21,10 @@ class JitModule;
 struct CompileOptions {
   /// What to generate code for: "native", or a level such as "x86-64-v3".
   std::string chip = "native";
+  /// Whose meaning com.microsoft's operators have where ONNX Runtime's CPU and
+  /// CUDA ones differ: "ort-cpu", "ort-cuda", or empty for ort-cpu where the
+  /// model works the same for both or says which it is for.
+  std::string contribSemantics;
   /// The model's file: weights are read from it, or relative to its folder.
   std::string modelPath;
   /// When not empty: a folder that receives the IR after every stage.

@@ -47,6 +47,9 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
                           const StageObserver &observe) {
+  if (!options.contribSemantics.empty())
+    module->setAttr(kContribSemanticsAttr,
+                    StringAttr::get(module.getContext(), options.contribSemantics));
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
     stage.build(pm);

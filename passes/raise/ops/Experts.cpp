@@ -1,6 +1,7 @@
 //===- Experts.cpp - com.microsoft's MoE and QMoE --------------------------===//
 #include "dialects/moe/MoeDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "passes/Passes.h"
 #include "passes/raise/Operators.h"
 
 using namespace mlir;
@@ -14,13 +15,9 @@ using moe::Gate;
 /// Where ONNX Runtime's CPU and CUDA operators differ, the model is raised
 /// with the meaning that the user states; unstated is ORT's CPU.
 enum class Contrib { unstated, cpu, cuda };
-
-/// Attribute of the module: "ort-cpu" or "ort-cuda".
-constexpr llvm::StringLiteral kContribSemantics = "onnx.contrib_semantics";
-
 Contrib contribSemantics(Node &node) {
   auto module = node.operation()->getParentOfType<ModuleOp>();
-  auto stated = module->getAttrOfType<StringAttr>(kContribSemantics);
+  auto stated = module->getAttrOfType<StringAttr>(kContribSemanticsAttr);
   if (!stated)
     return Contrib::unstated;
   return stated.getValue() == "ort-cuda" ? Contrib::cuda : Contrib::cpu;

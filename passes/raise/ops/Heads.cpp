@@ -29,6 +29,21 @@ Tensor mergeHeads(Emitter &e, Tensor x) {
 
 Tensor swapHeads(Emitter &e, Tensor x) { return e.transpose(x, {0, 2, 1, 3}); }
 
+/// Models declare caches with sizes that only their use makes known. An input
+/// that is nothing but a cache takes them on, so that it can be session state.
+static void refineInput(Value past, RankedTensorType known) {
+  auto argument = dyn_cast<BlockArgument>(past);
+  if (!argument || !llvm::all_of(past.getUsers(), llvm::IsaPred<tensor::DimOp, onnx::NodeOp>) ||
+      llvm::count_if(past.getUsers(), llvm::IsaPred<onnx::NodeOp>) != 1)
+    return;
+  auto declared = cast<RankedTensorType>(past.getType());
+  SmallVector<int64_t> shape(declared.getShape());
+  for (int64_t dim : {1, 3})
+    if (declared.isDynamicDim(dim))
+      shape[dim] = known.getDimSize(dim);
+  argument.setType(declared.clone(shape));
+}
+
 Tensor appendToCache(Emitter &e, std::optional<Tensor> past, Tensor update, OpFoldResult total,
                      Value lengths) {
   Scalars shape{update.shape[0], update.shape[2], total, update.shape[3]};
@@ -39,6 +54,7 @@ Tensor appendToCache(Emitter &e, std::optional<Tensor> past, Tensor update, OpFo
     past = Tensor{e.empty(none, element), update.elementType, none, std::nullopt};
   }
   Value dest = e.empty(shape, element);
+  refineInput(e.value(*past), cast<RankedTensorType>(dest.getType()));
   auto append = attn::CacheAppendOp::create(e, e.value(*past), e.value(update), lengths, dest);
   return e.tensor(append, update.elementType, shape);
 }

@@ -40,8 +40,11 @@ Error writeFile(StringRef path, function_ref<Error(raw_ostream &)> write) {
   return llvm::writeToOutput(path, [&](raw_ostream &stream) -> Error {
     Error error = write(stream);
     stream.flush();
+    // writeToOutput opens a raw_fd_ostream for every path but this one.
+    if (path == "/dev/null")
+      return error;
     auto &file = static_cast<raw_fd_ostream &>(stream);
-    if (stream.get_kind() == raw_ostream::OStreamKind::OK_FDStream && file.has_error()) {
+    if (file.has_error()) {
       std::error_code code = file.error();
       file.clear_error();
       consumeError(std::move(error));

@@ -91,6 +91,29 @@ public:
   mlir::Value convert(mlir::Value scalar, mlir::Type from, mlir::Type to);
   Tensor cast(Tensor input, mlir::Type elementType);
 
+  //===--- Scalars in bodies: integers and indices, signed -----------------===//
+
+  mlir::Value add(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value sub(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value mul(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value min(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value max(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value quotient(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value remainder(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value less(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value same(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value both(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value either(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value negation(mlir::Value condition);
+  mlir::Value select(mlir::Value condition, mlir::Value yes, mlir::Value no);
+  /// Between indices and integers.
+  mlir::Value toIndex(mlir::Value integer);
+  mlir::Value fromIndex(mlir::Value index, mlir::Type integer);
+  /// The place of an element in the row-major order of a shape, and back.
+  mlir::Value linearIndex(mlir::ValueRange indices, llvm::ArrayRef<mlir::OpFoldResult> shape);
+  llvm::SmallVector<mlir::Value> indicesOf(mlir::Value linear,
+                                           llvm::ArrayRef<mlir::OpFoldResult> shape);
+
   /// Ends the execution with `message` unless `condition` (i1) holds.
   void check(mlir::Value condition, const llvm::Twine &message);
 

@@ -46,6 +46,25 @@ FailureOr<SmallVector<int64_t>> Node::axes(ArrayRef<int64_t> axes, int64_t rank)
   return result;
 }
 
+FailureOr<Scalars> Node::list(unsigned input, std::optional<int64_t> count) {
+  Tensor &list = in(input);
+  if (count && list.rank() == 1 && !getConstantIntValue(list.shape[0])) {
+    Value have = emitter.index(list.shape[0]);
+    emitter.check(emitter.same(have, emitter.index(*count)), "a list has an unexpected length");
+    list = emitter.tensor(emitter.value(list), list.elementType, {emitter.size(*count)});
+  }
+  FailureOr<Scalars> elements = emitter.elementsOf(list);
+  if (failed(elements))
+    return refuse("input ") << input << " must be a list of integers of known length";
+  return elements;
+}
+
+std::optional<int64_t> Node::declaredRank(unsigned output) const {
+  if (auto type = dyn_cast<RankedTensorType>(op.getResult(output).getType()))
+    return type.getRank();
+  return std::nullopt;
+}
+
 FailureOr<SmallVector<int64_t>> Node::constantInts(unsigned input) {
   FailureOr<Scalars> elements = emitter.elementsOf(in(input));
   if (failed(elements))
@@ -69,9 +88,10 @@ const OperatorInfo *findOperator(StringRef domain, StringRef name) {
     llvm::StringMap<const OperatorInfo *> all;
     for (ArrayRef<OperatorInfo> family :
          {elementwiseOperators(), shapeOperators(), matmulOperators(), reductionOperators(),
-          indexingOperators(), controlOperators(), quantizeOperators(), convolutionOperators(),
-          poolingOperators(), attentionOperators(), expertOperators(), groupQueryOperators(),
-          multiHeadOperators(), normOperators(), quantisedMatmulOperators(), rotaryOperators()})
+          indexingOperators(), scatterOperators(), selectionOperators(), controlOperators(),
+          quantizeOperators(), convolutionOperators(), poolingOperators(), attentionOperators(),
+          expertOperators(), groupQueryOperators(), multiHeadOperators(), normOperators(),
+          quantisedMatmulOperators(), rotaryOperators()})
       for (const OperatorInfo &info : family)
         all[(info.domain + "::" + info.name).str()] = &info;
     return all;

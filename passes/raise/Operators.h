@@ -68,6 +68,11 @@ public:
   mlir::FailureOr<int64_t> axis(int64_t axis, int64_t rank) const;
   mlir::FailureOr<llvm::SmallVector<int64_t>> axes(llvm::ArrayRef<int64_t> axes,
                                                    int64_t rank) const;
+  /// The elements of a list input. Where the type of the input does not state
+  /// their number it is `count`, which is checked at run time.
+  mlir::FailureOr<Scalars> list(unsigned input, std::optional<int64_t> count = std::nullopt);
+  /// The rank that the file states for an output, if it does.
+  std::optional<int64_t> declaredRank(unsigned output) const;
   /// The integers of an input that is known at compile time.
   mlir::FailureOr<llvm::SmallVector<int64_t>> constantInts(unsigned input);
 
@@ -103,6 +108,8 @@ llvm::ArrayRef<OperatorInfo> shapeOperators();
 llvm::ArrayRef<OperatorInfo> matmulOperators();
 llvm::ArrayRef<OperatorInfo> reductionOperators();
 llvm::ArrayRef<OperatorInfo> indexingOperators();
+llvm::ArrayRef<OperatorInfo> scatterOperators();
+llvm::ArrayRef<OperatorInfo> selectionOperators();
 llvm::ArrayRef<OperatorInfo> controlOperators();
 llvm::ArrayRef<OperatorInfo> quantizeOperators();
 llvm::ArrayRef<OperatorInfo> convolutionOperators();

@@ -13,6 +13,9 @@ mlir::Value saturateTo(Emitter &e, mlir::Value value, mlir::FloatType target);
 /// lowest value. `value` is a float of at least 32 bits; `zero` may be null.
 mlir::Value toQuantized(Emitter &e, mlir::Value value, mlir::Value zero, mlir::Type target);
 
+/// An index from data: negative ones count from the end; outside is an error.
+mlir::Value checkedIndex(Emitter &e, mlir::Value given, mlir::OpFoldResult size);
+
 /// NumPy's matmul.
 Tensor matmul(Emitter &e, Tensor a, Tensor b);
 

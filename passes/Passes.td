@@ -125,7 +125,7 @@ def DecomposePass : Pass<"moec-decompose", "mlir::ModuleOp"> {
 }
 
 def LowerMathPass : Pass<"moec-lower-math", "mlir::ModuleOp"> {
-  let summary = "Express exp, tanh, log and bf16 conversions by arithmetic";
+  let summary = "Express exp, tanh, log and conversions of narrow floats by arithmetic";
   let description = [{
     One polynomial serves scalars and vectors alike, so that a loop's tail gives
     the same bits as its body, on every chip. Narrow floats are computed in f32

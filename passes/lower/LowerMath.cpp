@@ -1,5 +1,6 @@
 //===- LowerMath.cpp - elementary functions as arithmetic -----------------===//
 #include "passes/Passes.h"
+#include "passes/lower/NarrowFloats.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -31,6 +32,8 @@ struct LowerMathPass : impl::LowerMathPassBase<LowerMathPass> {
     populateMathPolynomialApproximationPatterns(patterns, isApproximated);
     arith::populateCeilFloorDivExpandOpsPatterns(patterns);
     arith::populateExpandBFloat16Patterns(patterns);
+    arith::populateExpandF8E8M0Patterns(patterns);
+    populateNarrowFloatPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

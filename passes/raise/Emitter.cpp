@@ -173,6 +173,11 @@ Value Emitter::convert(Value scalar, Type from, Type to) {
     return arith::CmpIOp::create(*this, arith::CmpIPredicate::ne, scalar, zero);
   }
   bool fromUnsigned = from.isUnsignedInteger() || from.isInteger(1);
+  // Floats of 8 bits and fewer are converted to and from f32 only.
+  auto isTiny = [](Type type) { return isa<FloatType>(type) && type.getIntOrFloatBitWidth() <= 8; };
+  Type f32 = getF32Type();
+  if (from != to && ((isTiny(from) && to != f32) || (isTiny(to) && from != f32)))
+    return convert(convert(scalar, from, f32), f32, to);
   if (isa<FloatType>(from) && isa<FloatType>(to)) {
     unsigned a = from.getIntOrFloatBitWidth(), b = to.getIntOrFloatBitWidth();
     if (from == to)

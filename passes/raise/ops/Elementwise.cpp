@@ -1,5 +1,5 @@
 //===- Elementwise.cpp - operators on single elements ----------------------===//
-#include "passes/raise/Operators.h"
+#include "passes/raise/ops/Helpers.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -403,15 +403,51 @@ LogicalResult lowerClip(Node &node) {
   return node.set(0, result);
 }
 
+/// A float as a power of two, for f8E8M0FNU, which has nothing else.
+Value powerOfTwo(Emitter &e, Value single, StringRef mode) {
+  constexpr int64_t kMantissa = 0x7fffff, kHalf = 0x400000;
+  Type i32 = e.getI32Type();
+  auto number = [&](int64_t value) {
+    return arith::ConstantIntOp::create(e, value, 32).getResult();
+  };
+  Value bits = arith::BitcastOp::create(e, i32, single);
+  if (mode != "down")
+    bits = arith::AddIOp::create(e, bits, number(mode == "up" ? kMantissa : kHalf));
+  bits = arith::AndIOp::create(e, bits, number(~kMantissa));
+  Value isNan = arith::CmpFOp::create(e, FloatCompare::UNO, single, single);
+  Value power = arith::BitcastOp::create(e, e.getF32Type(), bits);
+  return arith::SelectOp::create(e, isNan, single, power);
+}
+
+/// To floats of 8 bits, what is too large becomes the largest unless `saturate`
+/// is 0.
+Tensor castTo(Node &node, Type target) {
+  Emitter &e = node.emitter;
+  Tensor x = node.in(0);
+  auto narrow = dyn_cast<FloatType>(target);
+  if (!narrow || narrow.getWidth() != 8 || x.elementType == target)
+    return e.cast(x, target);
+  bool saturates = node.intAttr("saturate", 1), isPower = isa<Float8E8M0FNUType>(narrow);
+  Type f32 = e.getF32Type();
+  return e.elementwise({x}, target, [&](Emitter &in, ValueRange v) {
+    Value single = in.convert(v[0], x.elementType, f32);
+    if (isPower)
+      single = powerOfTwo(in, single, node.stringAttr("round_mode", "up"));
+    if (saturates)
+      single = saturateTo(in, single, narrow);
+    return in.convert(single, f32, target);
+  });
+}
+
 LogicalResult lowerCast(Node &node) {
   Type target = onnx::elementTypeOf(node.emitter.getContext(), node.intAttr("to", 0));
   if (!target)
     return node.refuse("element type ") << node.intAttr("to", 0) << " is not supported";
-  return node.set(0, node.emitter.cast(node.in(0), target));
+  return node.set(0, castTo(node, target));
 }
 
 LogicalResult lowerCastLike(Node &node) {
-  return node.set(0, node.emitter.cast(node.in(0), node.in(1).elementType));
+  return node.set(0, castTo(node, node.in(1).elementType));
 }
 
 constexpr auto kLess = lowerCompare<FloatCompare::OLT, IntCompare::slt, IntCompare::ult>;

@@ -2,6 +2,7 @@
 
 #include "dialects/rt/RtDialect.h"
 #include "lib/weights/FileSlices.h"
+#include "lib/weights/Pack.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
@@ -123,12 +124,9 @@ public:
 
 private:
   Error copy(const WeightSpec &weight, SHA256 &digest) {
-    SmallString<128> path(modelPath);
-    if (!weight.file.empty()) {
-      sys::path::remove_filename(path);
-      sys::path::append(path, weight.file);
-    }
-    Expected<FileSlices> source = FileSlices::open(path);
+    if (weight.recipe)
+      return cook(weight, digest);
+    Expected<const FileSlices *> source = open(weight.file);
     if (!source)
       return source.takeError();
     if (weight.length != bytesOf(weight.type))
@@ -138,12 +136,41 @@ private:
     std::vector<char> slice(std::min(kSliceBytes, weight.length));
     for (uint64_t done = 0; done < weight.length;) {
       MutableArrayRef<char> part(slice.data(), std::min(kSliceBytes, weight.length - done));
-      if (Error error = source->read(weight.offset + done, part))
+      if (Error error = (*source)->read(weight.offset + done, part))
         return error;
       emit(part, digest);
       done += part.size();
     }
     return Error::success();
+  }
+
+  /// Writes what the weight's recipe makes.
+  Error cook(const WeightSpec &weight, SHA256 &digest) {
+    if (weight.recipe.size() != 1)
+      return createStringError("weight '%s' has a recipe of %zu steps, but one is supported",
+                               weight.name.c_str(), weight.recipe.size());
+    Expected<PackStep> step = PackStep::parse(weight.recipe[0]);
+    if (!step)
+      return step.takeError();
+    return pack(
+        *step, [&](StringRef file) { return open(file); },
+        [&](ArrayRef<char> bytes) { emit(bytes, digest); });
+  }
+
+  /// A file of the model's folder, or the model itself; stays open.
+  Expected<const FileSlices *> open(StringRef file) {
+    auto known = files.find(file);
+    if (known != files.end())
+      return &known->second;
+    SmallString<128> path(modelPath);
+    if (!file.empty()) {
+      sys::path::remove_filename(path);
+      sys::path::append(path, file);
+    }
+    Expected<FileSlices> opened = FileSlices::open(path);
+    if (!opened)
+      return opened.takeError();
+    return &files.try_emplace(file, std::move(*opened)).first->second;
   }
 
   void emit(ArrayRef<char> bytes, SHA256 &digest) {
@@ -159,6 +186,7 @@ private:
   Layout layout;
   raw_ostream &stream;
   const WeightsProgress &progress;
+  StringMap<FileSlices> files;
   uint64_t written = 0;
 };
 

@@ -135,7 +135,7 @@ void benchExperts(MLIRContext &context, const std::string &chip, ArrayRef<int64_
   context.loadDialect<moe::MoeDialect>();
   auto swiglu = moe::ActivationAttr::get(&context, moe::Function::silu, moe::Gate::halves,
                                          llvm::APFloat(1.0), llvm::APFloat(0.0), moe::highest());
-  Matmul in{.layout = {.groups = kExperts, .n = 2 * kInner, .k = kHidden, .gated = true},
+  Matmul in{.layout = {.groups = kExperts, .n = 2 * kInner, .k = kHidden, .gate = GateRows::halves},
             .hasRows = true,
             .rowDivisor = kTopK,
             .hasOffsets = true,

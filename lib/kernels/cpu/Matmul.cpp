@@ -27,7 +27,7 @@ struct PanelVectors {
 
 PanelVectors vectorsOf(const PackedLayout &layout, const MatmulTile &tile, int64_t columns) {
   PanelVectors result;
-  for (int64_t half = 0; half < (layout.gated ? 2 : 1); ++half)
+  for (int64_t half = 0; half < (layout.isGated() ? 2 : 1); ++half)
     for (int64_t column = 0; column < columns; column += tile.lanes) {
       result.offsets.push_back(half * layout.resultWidth() + column);
       result.counts.push_back(std::min(tile.lanes, columns - column));
@@ -128,7 +128,7 @@ private:
   void emitZeros(Value panel, Value first, Value last) {
     withColumns(panel, [&](int64_t columns) {
       PanelVectors vectors = vectorsOf(layout, tile, columns);
-      unsigned results = vectors.offsets.size() / (layout.gated ? 2 : 1);
+      unsigned results = vectors.offsets.size() / (layout.isGated() ? 2 : 1);
       SmallVector<Value> zeros(results, b.constant(vector, 0));
       loop(first, last, 1, [&](Value row) { store(vectors, panel, row, zeros); });
     });
@@ -209,18 +209,48 @@ private:
   SmallVector<Value> epilogue(const PanelVectors &vectors, Value panel, ArrayRef<Value> sums) {
     SmallVector<Value> values(sums);
     if (bias)
-      for (auto [value, offset] : llvm::zip(values, vectors.offsets))
-        value = b.add(
-            value, vector::LoadOp::create(b, vector, bias,
-                                          ValueRange{group, panel, b.index(0), b.index(offset)}));
+      for (auto [value, addend] : llvm::zip(values, biases(vectors, panel)))
+        value = b.add(value, addend);
     if (!matmul.activation)
       return values;
     SmallVector<Value> results;
-    size_t count = values.size() / (layout.gated ? 2 : 1);
+    size_t count = values.size() / (layout.isGated() ? 2 : 1);
     for (size_t i = 0; i < count; ++i)
       results.push_back(moe::activate(b, matmul.activation, values[i],
-                                      layout.gated ? values[count + i] : Value()));
+                                      layout.isGated() ? values[count + i] : Value()));
     return results;
+  }
+
+  /// What is added to each vector of a panel.
+  SmallVector<Value> biases(const PanelVectors &vectors, Value panel) {
+    size_t count = vectors.offsets.size() / (layout.isGated() ? 2 : 1);
+    Value first = b.mul(panel, b.index(layout.resultWidth()));
+    SmallVector<Value> result(vectors.offsets.size());
+    for (size_t i = 0; i < count; ++i) {
+      Value column = b.add(first, b.index(i * tile.lanes));
+      if (layout.gate == GateRows::interleaved) {
+        Value pairs = loadBias(b.mul(column, b.index(2)), 2 * vectors.counts[i], 2 * tile.lanes);
+        auto split = vector::DeinterleaveOp::create(b, pairs);
+        result[i] = split.getRes1();
+        result[count + i] = split.getRes2();
+        continue;
+      }
+      result[i] = loadBias(column, vectors.counts[i], tile.lanes);
+      if (layout.isGated())
+        result[count + i] =
+            loadBias(b.add(column, b.index(layout.resultColumns())), vectors.counts[i], tile.lanes);
+    }
+    return result;
+  }
+
+  /// `count` elements of the group's bias, and zeros up to `width`.
+  Value loadBias(Value row, int64_t count, int64_t width) {
+    auto type = VectorType::get(width, b.getF32Type());
+    if (count == width)
+      return vector::LoadOp::create(b, type, bias, ValueRange{group, row});
+    Value mask = vector::ConstantMaskOp::create(b, type.clone(b.getI1Type()), count);
+    return vector::MaskedLoadOp::create(b, type, bias, ValueRange{group, row}, mask,
+                                        b.constant(type, 0));
   }
 
   void store(const PanelVectors &vectors, Value panel, Value row, ArrayRef<Value> values) {
@@ -270,8 +300,6 @@ private:
 SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
   Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
   constexpr int64_t kDynamic = ShapedType::kDynamic;
-  PackedLayout biasLayout = matmul.layout;
-  biasLayout.k = 1;
   SmallVector<Type> types{MemRefType::get({kDynamic, matmul.layout.k}, f32)};
   if (matmul.hasRows)
     types.push_back(MemRefType::get(kDynamic, i32));
@@ -279,7 +307,7 @@ SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
     types.push_back(MemRefType::get(matmul.layout.groups + 1, i32));
   types.push_back(MemRefType::get(matmul.layout.shape(), f32));
   if (matmul.hasBias)
-    types.push_back(MemRefType::get(biasLayout.shape(), f32));
+    types.push_back(MemRefType::get({matmul.layout.groups, matmul.layout.n}, f32));
   types.push_back(MemRefType::get({kDynamic, matmul.layout.resultColumns()}, f32));
   types.append(2, builder.getIndexType());
   return types;

@@ -3,7 +3,7 @@
 
 #include "dialects/moe/MoeDialect.h"
 #include "lib/kernels/cpu/Chip.h"
-#include "lib/kernels/cpu/PackedLayout.h"
+#include "lib/weights/PackedLayout.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace moec {
@@ -29,7 +29,7 @@ struct Matmul {
   /// last are 0; otherwise there is one group of all rows.
   bool hasOffsets = false;
   bool hasBias = false;
-  /// May be null. Has a fused gate if and only if the layout is gated.
+  /// May be null. Takes l if the layout has a gate.
   moe::ActivationAttr activation = {};
 
   bool operator==(const Matmul &) const = default;
@@ -38,8 +38,8 @@ struct Matmul {
 };
 
 /// A kernel whose inputs are x [?,k], then rows [?] and offsets [groups+1] of
-/// i32, the packed matrices and the packed bias (a layout with k = 1), each if
-/// there is one, and whose output is y [?,columns].
+/// i32, the packed matrices and the bias [groups,n], each if there is one, and
+/// whose output is y [?,columns].
 ///
 /// Each sum has one accumulator and ascends, so that a row's result depends
 /// neither on the rows around it nor on the split of the grid.

@@ -32,21 +32,17 @@ std::string programOf(const Matmul &matmul, const Chip &chip) {
 }
 
 /// Matrices [groups][n][k] in their packed layout, by the definition.
-Array pack(const Array &matrices, const PackedLayout &layout, bool interleaved = false) {
+Array packed(const Array &matrices, const PackedLayout &layout) {
   auto shape = layout.shape();
-  Array packed = zeros({shape.begin(), shape.end()});
-  int64_t half = layout.resultWidth();
+  Array result = zeros({shape.begin(), shape.end()});
+  int64_t width = layout.resultWidth();
   for (int64_t g = 0; g < layout.groups; ++g)
-    for (int64_t n = 0; n < layout.n; ++n)
-      for (int64_t k = 0; k < layout.k; ++k) {
-        int64_t part = 0, column = n;
-        if (layout.gated) {
-          part = interleaved ? n % 2 : n / layout.resultColumns();
-          column = interleaved ? n / 2 : n % layout.resultColumns();
-        }
-        packed.at({g, column / half, k, part * half + column % half}) = matrices.at({g, n, k});
-      }
-  return packed;
+    for (int64_t part = 0; part < (layout.isGated() ? 2 : 1); ++part)
+      for (int64_t column = 0; column < layout.resultColumns(); ++column)
+        for (int64_t k = 0; k < layout.k; ++k)
+          result.at({g, column / width, k, part * width + column % width}) =
+              matrices.at({g, layout.matrixRow(column, part), k});
+  return result;
 }
 
 Array row(const Array &x, int64_t index) {
@@ -67,8 +63,8 @@ protected:
         GTEST_SKIP() << "this machine lacks " << feature;
   }
 
-  PackedLayout layout(int64_t groups, int64_t n, int64_t k, bool gated = false) {
-    return {groups, n, k, matmulTile(chip).width(), gated};
+  PackedLayout layout(int64_t groups, int64_t n, int64_t k, GateRows gate = GateRows::none) {
+    return {groups, n, k, matmulTile(chip).width(), gate};
   }
 
   Chip chip;
@@ -89,7 +85,7 @@ TEST_P(MatmulTest, DenseMatchesDouble) {
         for (int64_t c = 0; c < n; ++c)
           for (int64_t k = 0; k < 37; ++k)
             expected.at({r, c}) += x.at({r, k}) * w.at({0, c, k});
-      Array y = program.run({x, pack(w, matmul.layout)})[0];
+      Array y = program.run({x, packed(w, matmul.layout)})[0];
       EXPECT_LT(difference(y, expected), 4e-6);
     }
   }
@@ -99,7 +95,7 @@ TEST_P(MatmulTest, RowsDoNotDependOnTheBatchOrTheSplit) {
   Matmul matmul{.layout = layout(1, 83, 129)};
   Program program(programOf(matmul, chip), "", GetParam());
   ASSERT_TRUE(program.valid());
-  Array w = pack(randomArray(random, {1, 83, 129}), matmul.layout);
+  Array w = packed(randomArray(random, {1, 83, 129}), matmul.layout);
   Array x = randomArray(random, {203, 129});
   Array y = program.run({x, w}, 1)[0];
   EXPECT_TRUE(identical(program.run({x, w}, 1000)[0], y));
@@ -118,7 +114,8 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
     auto activation = moe::ActivationAttr::get(
         &context, moe::Function::silu, interleaved ? moe::Gate::interleaved : moe::Gate::halves,
         APFloat(1.702), APFloat(1.0), APFloat(1.5));
-    Matmul matmul{.layout = layout(kGroups, 2 * kInner, kDepth, /*gated=*/true),
+    Matmul matmul{.layout = layout(kGroups, 2 * kInner, kDepth,
+                                   interleaved ? GateRows::interleaved : GateRows::halves),
                   .hasRows = true,
                   .rowDivisor = 2,
                   .hasOffsets = true,
@@ -128,7 +125,7 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
     ASSERT_TRUE(program.valid());
     Array x = randomArray(random, {kTokens, kDepth});
     Array w = randomArray(random, {kGroups, 2 * kInner, kDepth}, MOEC_F32, 0.3);
-    Array bias = randomArray(random, {kGroups, 2 * kInner, 1});
+    Array bias = randomArray(random, {kGroups, 2 * kInner});
     std::vector<double> order(2 * kTokens);
     for (size_t i = 0; i < order.size(); ++i)
       order[i] = i;
@@ -140,7 +137,7 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
       for (int64_t r = offsets.at({g}); r < offsets.at({g + 1}); ++r)
         for (int64_t i = 0; i < kInner; ++i) {
           auto product = [&](int64_t n) {
-            double sum = bias.at({g, n, 0});
+            double sum = bias.at({g, n});
             for (int64_t k = 0; k < kDepth; ++k)
               sum += x.at({int64_t(order[r]) / 2, k}) * w.at({g, n, k});
             return sum;
@@ -150,10 +147,7 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
           linear = std::min(std::max(linear, -1.5), 1.5) + 1;
           expected.at({r, i}) = gate / (1 + std::exp(-1.702 * gate)) * linear;
         }
-    PackedLayout biasLayout = matmul.layout;
-    biasLayout.k = 1;
-    std::vector<Array> inputs{x, slots, offsets, pack(w, matmul.layout, interleaved),
-                              pack(bias, biasLayout, interleaved)};
+    std::vector<Array> inputs{x, slots, offsets, packed(w, matmul.layout), bias};
     Array y = program.run(inputs)[0];
     EXPECT_LT(difference(y, expected), 2e-6);
     EXPECT_TRUE(identical(program.run(inputs, 1000)[0], y));

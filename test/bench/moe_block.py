@@ -22,7 +22,7 @@ def make_model(path: pathlib.Path) -> None:
     rng = np.random.default_rng(0)
 
     def weight(name: str, *shape: int) -> onnx.TensorProto:
-        values = rng.standard_normal(shape, dtype=np.float32) / np.sqrt(shape[-1])
+        values = rng.standard_normal(shape, dtype=np.float32) / np.float32(np.sqrt(shape[-1]))
         return helper.make_tensor(name, TensorProto.FLOAT, shape, values.tobytes(), raw=True)
 
     node = helper.make_node(

@@ -19,7 +19,8 @@ inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_seman
 /// The stages of the compiler, in order; each is also a named pipeline of
 /// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.
 void buildRaisePipeline(mlir::OpPassManager &pm);
-void buildFusePipeline(mlir::OpPassManager &pm);
+/// `chip` is what kernels are generated for; see lib/kernels/cpu/Chip.h.
+void buildFusePipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
 void buildPlanPipeline(mlir::OpPassManager &pm);
 void buildEmitPipeline(mlir::OpPassManager &pm);
 

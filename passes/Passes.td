@@ -112,6 +112,30 @@ def ScheduleExpertsPass : Pass<"moe-schedule-experts", "mlir::ModuleOp"> {
   let dependentDialects = ["moec::moe::MoeDialect"];
 }
 
+def SelectKernelsPass : Pass<"moec-select-kernels", "mlir::ModuleOp"> {
+  let summary = "Replace operations that have a fast kernel by its launch";
+  let description = [{
+    Kernels are generated for the chip, equal ones once. Weights that a kernel
+    reads in a layout of its own become weights with a recipe. What has no
+    kernel, or not for its types, stays and is decomposed.
+
+    ```mlir
+    %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<?x32xf32>)
+    ```
+    becomes
+    ```mlir
+    %p = rt.load_weight @w.packed : tensor<1x1x64x64xf32>
+    %y = rt.launch @matmul_f32_32x64 grid(%n) ins(%x, %p : ...) outs(%e : tensor<?x32xf32>)
+    ```
+  }];
+  let options = [Option<"chip", "chip", "std::string", "\"native\"",
+                        "what to generate code for: native, or a level such as x86-64-v3">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::func::FuncDialect",
+                           "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect", "mlir::tensor::TensorDialect",
+                           "mlir::vector::VectorDialect", "moec::rt::RtDialect"];
+}
+
 def DecomposePass : Pass<"moec-decompose", "mlir::ModuleOp"> {
   let summary = "Replace each moe and attn operation by its decomposition";
   let description = [{

@@ -22,6 +22,11 @@ void clean(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+struct FuseOptions : PassPipelineOptions<FuseOptions> {
+  Option<std::string> chip{*this, "chip", llvm::cl::desc("what to generate code for"),
+                           llvm::cl::init("native")};
+};
+
 } // namespace
 
 //===----------------------------------------------------------------------===//
@@ -37,11 +42,13 @@ void buildRaisePipeline(OpPassManager &pm) {
 // Fuse: tensors in, tensors out, fewer and larger computations.
 //===----------------------------------------------------------------------===//
 
-void buildFusePipeline(OpPassManager &pm) {
+void buildFusePipeline(OpPassManager &pm, StringRef chip) {
   // Caches are found by dataflow, which later stages take apart.
   pm.addPass(createDetectStatePass());
   // Rows of one expert are multiplied together.
   pm.addPass(createScheduleExpertsPass());
+  clean(pm);
+  pm.addPass(createSelectKernelsPass({chip.str()}));
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());
   // Shape arithmetic folds first: what is static decides what can fuse.
@@ -125,7 +132,9 @@ void buildEmitPipeline(OpPassManager &pm) {
 
 void registerPipelines() {
   PassPipelineRegistration<>("moec-raise", "raise an ONNX graph", buildRaisePipeline);
-  PassPipelineRegistration<>("moec-fuse", "fuse tensor computations", buildFusePipeline);
+  PassPipelineRegistration<FuseOptions>(
+      "moec-fuse", "select kernels, fuse tensor computations",
+      [](OpPassManager &pm, const FuseOptions &options) { buildFusePipeline(pm, options.chip); });
   PassPipelineRegistration<>("moec-plan", "bufferise, outline kernels, plan memory",
                              buildPlanPipeline);
   PassPipelineRegistration<>("moec-emit", "lower to the LLVM dialect", buildEmitPipeline);

@@ -18,15 +18,16 @@ namespace {
 
 struct Stage {
   const char *name;
-  void (*build)(OpPassManager &);
+  void (*build)(OpPassManager &, const CompileOptions &);
 };
 
 /// The compiler, in order.
 constexpr Stage kStages[] = {
-    {"raise", buildRaisePipeline},
-    {"fuse", buildFusePipeline},
-    {"plan", buildPlanPipeline},
-    {"emit", buildEmitPipeline},
+    {"raise", [](OpPassManager &pm, const CompileOptions &) { buildRaisePipeline(pm); }},
+    {"fuse",
+     [](OpPassManager &pm, const CompileOptions &options) { buildFusePipeline(pm, options.chip); }},
+    {"plan", [](OpPassManager &pm, const CompileOptions &) { buildPlanPipeline(pm); }},
+    {"emit", [](OpPassManager &pm, const CompileOptions &) { buildEmitPipeline(pm); }},
 };
 
 LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef stage) {
@@ -52,7 +53,7 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
                     StringAttr::get(module.getContext(), options.contribSemantics));
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
-    stage.build(pm);
+    stage.build(pm, options);
     if (failed(pm.run(module)))
       return failure();
     if (!options.dumpIrFolder.empty() &&

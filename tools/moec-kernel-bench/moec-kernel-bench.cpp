@@ -76,8 +76,11 @@ public:
     std::vector<uint64_t> arguments;
     auto push = [&](auto *pointer) { arguments.push_back(reinterpret_cast<uint64_t>(pointer)); };
     push(&status);
-    push(x);
-    arguments.push_back(xRows);
+    auto pushRows = [&](float *data, int64_t count, int64_t columns) {
+      push(data);
+      arguments.insert(arguments.end(), {uint64_t(count), uint64_t(columns)});
+    };
+    pushRows(x, xRows, matmul.layout.k);
     if (matmul.hasRows) {
       push(rows);
       arguments.push_back(yRows);
@@ -85,8 +88,7 @@ public:
     if (matmul.hasOffsets)
       push(offsets);
     push(weights->data);
-    push(y);
-    arguments.push_back(yRows);
+    pushRows(y, yRows, matmul.layout.resultColumns());
     model->module()->kernels[0](arguments.data(), 0, grid);
   }
 

@@ -2,6 +2,7 @@
 
 #include "dialects/moe/Activation.h"
 #include "dialects/rt/RtDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -189,7 +190,8 @@ private:
       Value factor = vector::BroadcastOp::create(b, vector, element);
       for (size_t j = 0; j < w.size(); ++j) {
         Value &sum = sums[i * w.size() + j];
-        sum = fma ? vector::FMAOp::create(b, factor, w[j], sum).getResult()
+        // vector.fma may become two roundings; this one is exact.
+        sum = fma ? math::FmaOp::create(b, factor, w[j], sum).getResult()
                   : b.add(sum, b.mul(factor, w[j]));
       }
     }
@@ -300,7 +302,12 @@ private:
 SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
   Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
   constexpr int64_t kDynamic = ShapedType::kDynamic;
-  SmallVector<Type> types{MemRefType::get({kDynamic, matmul.layout.k}, f32)};
+  // Rows may be parts of wider ones.
+  auto rows = [&](int64_t columns) {
+    auto strides = StridedLayoutAttr::get(builder.getContext(), kDynamic, {kDynamic, 1});
+    return MemRefType::get({kDynamic, columns}, f32, strides);
+  };
+  SmallVector<Type> types{rows(matmul.layout.k)};
   if (matmul.hasRows)
     types.push_back(MemRefType::get(kDynamic, i32));
   if (matmul.hasOffsets)
@@ -308,7 +315,7 @@ SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
   types.push_back(MemRefType::get(matmul.layout.shape(), f32));
   if (matmul.hasBias)
     types.push_back(MemRefType::get({matmul.layout.groups, matmul.layout.n}, f32));
-  types.push_back(MemRefType::get({kDynamic, matmul.layout.resultColumns()}, f32));
+  types.push_back(rows(matmul.layout.resultColumns()));
   types.append(2, builder.getIndexType());
   return types;
 }

@@ -39,7 +39,7 @@ struct Matmul {
 
 /// A kernel whose inputs are x [?,k], then rows [?] and offsets [groups+1] of
 /// i32, the packed matrices and the bias [groups,n], each if there is one, and
-/// whose output is y [?,columns].
+/// whose output is y [?,columns]. Rows of x and y are contiguous.
 ///
 /// Each sum has one accumulator and ascends, so that a row's result depends
 /// neither on the rows around it nor on the split of the grid.

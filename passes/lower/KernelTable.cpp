@@ -1,0 +1,48 @@
+#include "passes/lower/KernelTable.h"
+
+using namespace mlir;
+
+namespace moec {
+
+func::FuncOp KernelTable::matmul(const Matmul &matmul) {
+  for (auto &[known, kernel] : matmuls)
+    if (known == matmul)
+      return kernel;
+  Operation *module = symbols.getOp();
+  OpBuilder builder(module->getContext());
+  func::FuncOp kernel = buildMatmul(builder, matmul, chip);
+  symbols.insert(kernel, module->getRegion(0).front().begin());
+  matmuls.push_back({matmul, kernel});
+  return kernel;
+}
+
+Value KernelTable::packedWeight(TensorBuilder &b, const PackStep &step, StringRef name) {
+  DictionaryAttr recipe = step.toAttr(b.getContext());
+  auto type = RankedTensorType::get(step.layout.shape(), b.getF32Type());
+  rt::WeightOp &weight = weights[recipe];
+  if (!weight) {
+    OpBuilder::InsertionGuard guard(b);
+    b.clearInsertionPoint();
+    const MatrixPart &first = step.parts.front();
+    auto source = b.getDictionaryAttr({b.getNamedAttr("file", b.getStringAttr(first.file)),
+                                       b.getNamedAttr("offset", b.getI64IntegerAttr(first.offset)),
+                                       b.getNamedAttr("length", b.getI64IntegerAttr(0))});
+    auto stored = TypeAttr::get(type);
+    weight = rt::WeightOp::create(b, b.getStringAttr(name + ".packed"), stored, source, stored,
+                                  b.getArrayAttr(recipe));
+    symbols.insert(weight, symbols.getOp()->getRegion(0).front().begin());
+  }
+  return rt::LoadWeightOp::create(b, type, weight.getSymName());
+}
+
+Value launch(TensorBuilder &b, func::FuncOp kernel, Value grid, ValueRange inputs,
+             RankedTensorType type, TensorBuilder::Sizes sizes, StringRef op) {
+  Value output = tensor::EmptyOp::create(b, sizes, type.getElementType());
+  output = b.castTo(output, type);
+  auto launch =
+      rt::LaunchOp::create(b, type, kernel.getSymName(), grid, inputs, ValueRange(output));
+  launch->setAttr("rt.op", b.getStringAttr(op));
+  return launch.getResult(0);
+}
+
+} // namespace moec

@@ -1,0 +1,45 @@
+//===- SelectKernels.cpp - operations that have a fast kernel get it -------===//
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/lower/KernelTable.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace moec {
+#define GEN_PASS_DEF_SELECTKERNELSPASS
+#include "passes/Passes.h.inc"
+} // namespace moec
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
+  using SelectKernelsPassBase::SelectKernelsPassBase;
+
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    std::optional<Chip> known = parseChip(chip);
+    if (!known) {
+      getOperation().emitError("no chip is called '") << chip << "'";
+      return signalPassFailure();
+    }
+    if (!main)
+      return;
+    KernelTable table(getOperation(), *known);
+    SmallVector<Operation *> operations;
+    main.walk([&](Operation *op) { operations.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (Operation *op : operations)
+      llvm::TypeSwitch<Operation *>(op).Case<linalg::MatmulOp, moe::GroupedMatmulOp>(
+          [&](auto op) { (void)selectMatmul(table, rewriter, op); });
+  }
+};
+
+} // namespace
+} // namespace moec

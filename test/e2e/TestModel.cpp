@@ -2,7 +2,6 @@
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
-#include "moec/Compiler.h"
 #include "moec/InitAll.h"
 #include "llvm/Support/SourceMgr.h"
 #include "gtest/gtest.h"
@@ -11,15 +10,13 @@
 
 namespace moec::test {
 
-Model compileAndLoad(const std::filesystem::path &onnx, const std::string &chip) {
+Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
   llvm::SourceMgr sources;
   mlir::SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
-  CompileOptions options;
   options.modelPath = onnx;
-  options.chip = chip;
   std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) / ("moec-test-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);

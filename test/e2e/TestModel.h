@@ -1,6 +1,7 @@
 //===- TestModel.h - a model compiled for tests, and its references --------===//
 #pragma once
 
+#include "moec/Compiler.h"
 #include "moec/runtime.h"
 #include "tools/moec/Npy.h"
 
@@ -19,8 +20,9 @@ using Model = std::unique_ptr<moec_model, Releaser>;
 using Session = std::unique_ptr<moec_session, Releaser>;
 
 /// Compiles a model to an artifact and loads it, as `moec compile` and the
-/// runtime do. Null after an error, which has been printed.
-Model compileAndLoad(const std::filesystem::path &onnx, const std::string &chip = "native");
+/// runtime do. Null after an error, which has been printed. The options need no
+/// path.
+Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options = {});
 
 Session createSession(moec_model *model, int threads = 0);
 

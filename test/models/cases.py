@@ -41,7 +41,7 @@ def cached_part(name):
     return (int(match[1]), int(match[2] == "value")) if match else None
 
 
-def write_case(folder, graph, model, ids, past, tolerance):
+def write_case(folder, graph, model, ids, past, facts):
     """Returns the reference's present keys and values."""
     logits, present = reference(model, ids, past)
     length, total = ids.shape[1], past[0][0].shape[2] + ids.shape[1]
@@ -53,7 +53,7 @@ def write_case(folder, graph, model, ids, past, tolerance):
         "logits": logits,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    case = {"inputs": {}, "outputs": {}, "tolerance": tolerance}
+    case = {"inputs": {}, "outputs": {}, **facts}
     for kind, infos, state in (("input", graph.input, past), ("output", graph.output, present)):
         for info in infos:
             part = cached_part(info.name)
@@ -67,14 +67,15 @@ def write_case(folder, graph, model, ids, past, tolerance):
     return present
 
 
-def write_cases(folder, model, tolerance=1e-10):
+def write_cases(folder, model, tolerance=1e-10, **facts):
     """Both cases of folder/model.onnx, for a model that holds the exported weights."""
+    facts = {"tolerance": tolerance, **facts}
     model = model.double()
     model.set_experts_implementation("eager")
     graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
     state_type = next(i.type.tensor_type.elem_type for i in graph.input if cached_part(i.name))
     rounding = {onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.FLOAT16: torch.float16}[state_type]
     ids = torch.randint(3, 96, (BATCH, PROMPT + 1), generator=torch.Generator().manual_seed(1))
-    present = write_case(folder, graph, model, ids[:, :PROMPT], empty_past(model, BATCH), tolerance)
+    present = write_case(folder, graph, model, ids[:, :PROMPT], empty_past(model, BATCH), facts)
     past = [tuple(part.to(rounding).to(model.dtype) for part in pair) for pair in present]
-    write_case(folder / "decode", graph, model, ids[:, PROMPT:], past, tolerance)
+    write_case(folder / "decode", graph, model, ids[:, PROMPT:], past, facts)

@@ -1,0 +1,159 @@
+// Every model under test/models, compiled and run, gives what its float64
+// reference gives, for a prompt and for the step after it; and the same bits
+// whether the session or the caller keeps the past, on one thread and on two.
+#include "test/e2e/TestModel.h"
+
+#include "nlohmann/json.hpp"
+#include "gtest/gtest.h"
+
+#include <cstring>
+#include <fstream>
+
+namespace {
+
+using namespace moec::test;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr double kFloatLimit = 1e-9;
+
+const fs::path kModels = MOEC_TEST_MODELS;
+
+/// The models with a case beside them, relative to kModels.
+std::vector<fs::path> findModels() {
+  std::vector<fs::path> models;
+  for (const auto &entry : fs::recursive_directory_iterator(kModels))
+    if (entry.path().extension() == ".onnx" && fs::exists(entry.path().parent_path() / "case.json"))
+      models.push_back(fs::relative(entry.path(), kModels));
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
+/// Inputs and the reference's outputs; test/models/README.md describes the file.
+class Case {
+public:
+  explicit Case(fs::path folder) : folder(std::move(folder)) {
+    std::ifstream file(this->folder / "case.json");
+    description = json::parse(file, nullptr, /*allow_exceptions=*/false);
+    EXPECT_TRUE(description.is_object()) << this->folder;
+  }
+
+  std::string contribSemantics() const { return description.value("contrib_semantics", ""); }
+
+  /// The inputs by index, in memory of this case.
+  std::vector<moec_tensor> readInputs(moec_model *model) {
+    std::vector<moec_tensor> inputs(moec_model_input_count(model));
+    arrays.resize(inputs.size());
+    for (const auto &[name, path] : description["inputs"].items()) {
+      int32_t index = moec_model_find_input(model, name.c_str());
+      if (index < 0) {
+        ADD_FAILURE() << "no input " << name;
+        continue;
+      }
+      moec_tensor_info info;
+      moec_model_input(model, index, &info);
+      arrays[index] = readArray(folder / path.get<std::string>(), info.type);
+      inputs[index] = arrays[index].tensor();
+    }
+    return inputs;
+  }
+
+  void expectReference(moec_model *model, const std::vector<moec_tensor> &outputs) const {
+    for (const auto &[name, path] : description["outputs"].items()) {
+      int32_t index = moec_model_find_output(model, name.c_str());
+      ASSERT_GE(index, 0) << "no output " << name;
+      EXPECT_LT(calcDiff(toNumbers(outputs[index]), readNumbers(folder / path.get<std::string>())),
+                kFloatLimit)
+          << name;
+    }
+  }
+
+private:
+  fs::path folder;
+  json description;
+  std::vector<moec::tools::Array> arrays;
+};
+
+class ModelCases : public testing::TestWithParam<fs::path> {
+protected:
+  void SetUp() override {
+    fs::path onnx = kModels / GetParam();
+    cases.emplace_back(onnx.parent_path());
+    if (fs::path next = onnx.parent_path() / "decode"; fs::exists(next))
+      cases.emplace_back(next);
+    moec::CompileOptions options;
+    options.contribSemantics = cases.front().contribSemantics();
+    model = compileAndLoad(onnx, options);
+    ASSERT_TRUE(model);
+  }
+
+  std::vector<moec_tensor> run(moec_session *session, const std::vector<moec_tensor> &inputs) {
+    std::vector<moec_tensor> outputs(moec_model_output_count(model.get()));
+    EXPECT_EQ(moec_session_run(session, inputs.data(), outputs.data()), MOEC_OK)
+        << moec_last_error();
+    return outputs;
+  }
+
+  /// The output whose rows the input `index` is the past of, or -1.
+  int32_t presentOf(size_t index) {
+    moec_tensor_info info;
+    moec_model_input(model.get(), static_cast<int32_t>(index), &info);
+    return info.state;
+  }
+
+  enum class Past { callers, sessions };
+
+  /// The numbers of all outputs of all cases, one after the other; a past that
+  /// can be state is what the case before has made.
+  std::vector<double> runAll(Past past, int threads) {
+    Session session = createSession(model.get(), threads);
+    std::vector<double> numbers;
+    std::vector<moec_tensor> outputs;
+    for (Case &each : cases) {
+      std::vector<moec_tensor> inputs = each.readInputs(model.get());
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        if (int32_t present = presentOf(i); present < 0)
+          continue;
+        else if (past == Past::sessions)
+          inputs[i] = {};
+        else if (!outputs.empty())
+          inputs[i] = outputs[present];
+      }
+      outputs = run(session.get(), inputs);
+      for (const moec_tensor &output : outputs) {
+        std::vector<double> more = toNumbers(output);
+        numbers.insert(numbers.end(), more.begin(), more.end());
+      }
+    }
+    return numbers;
+  }
+
+  Model model;
+  std::vector<Case> cases;
+};
+
+TEST_P(ModelCases, MatchTheirReferencesBitForBitEveryWay) {
+  for (Case &each : cases) {
+    Session session = createSession(model.get());
+    each.expectReference(model.get(), run(session.get(), each.readInputs(model.get())));
+  }
+  std::vector<double> numbers = runAll(Past::callers, 1);
+  auto expectSame = [&](const std::vector<double> &others, const char *what) {
+    ASSERT_EQ(others.size(), numbers.size()) << what;
+    EXPECT_EQ(std::memcmp(others.data(), numbers.data(), numbers.size() * sizeof(double)), 0)
+        << what;
+  };
+  expectSame(runAll(Past::callers, 2), "two threads");
+  expectSame(runAll(Past::sessions, 1), "state kept by the session");
+  expectSame(runAll(Past::sessions, 2), "state kept by the session, two threads");
+}
+
+std::string modelName(const testing::TestParamInfo<fs::path> &info) {
+  std::string name = info.param.parent_path().filename().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ModelCases, testing::ValuesIn(findModels()), modelName);
+
+} // namespace

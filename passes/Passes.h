@@ -1,6 +1,7 @@
 //===- Passes.h - every pass and pipeline of moec ------------------------===//
 #pragma once
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -15,6 +16,8 @@ namespace moec {
 /// Attribute of the module, "ort-cpu" or "ort-cuda": whose meaning the operators
 /// of com.microsoft have where ONNX Runtime's differ.
 inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_semantics";
+/// Sets that attribute, unless `semantics` is empty.
+void stateContribSemantics(mlir::ModuleOp module, llvm::StringRef semantics);
 
 /// The stages of the compiler, in order; each is also a named pipeline of
 /// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.

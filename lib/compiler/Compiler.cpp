@@ -48,9 +48,7 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
                           const StageObserver &observe) {
-  if (!options.contribSemantics.empty())
-    module->setAttr(kContribSemanticsAttr,
-                    StringAttr::get(module.getContext(), options.contribSemantics));
+  stateContribSemantics(module, options.contribSemantics);
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
     stage.build(pm, options);

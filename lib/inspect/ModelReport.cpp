@@ -1,11 +1,13 @@
 #include "lib/inspect/ModelReport.h"
 
+#include "dialects/moe/MoeDialect.h"
 #include "dialects/onnx/OnnxDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "lib/inspect/Blocks.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <map>
 
 using namespace mlir;
@@ -64,52 +66,90 @@ json::Object describeWeights(ModuleOp module) {
   return json::Object{{"count", count}, {"bytes", bytes}};
 }
 
-/// The nodes that became ops of the moe or attn dialect.
-llvm::StringSet<> raisedNodes(ModuleOp raised) {
-  llvm::StringSet<> names;
-  if (raised)
-    raised.walk([&](Operation *op) {
-      StringRef dialect = op->getName().getDialectNamespace();
-      if (dialect == "moe" || dialect == "attn")
-        names.insert(onnxName(op->getLoc()));
-    });
-  return names;
-}
+/// What became of the nodes, by their names.
+class Fates {
+public:
+  Fates(ModuleOp raised, const Refusals &refusals) : isKnown(raised), refusals(refusals) {
+    if (raised)
+      raised.walk([&](Operation *op) {
+        StringRef dialect = op->getName().getDialectNamespace();
+        StringRef name = onnxName(op->getLoc());
+        if (dialect == "moe" || dialect == "attn")
+          nodes.insert(name);
+        if (auto route = dyn_cast<moe::RouteOp>(op))
+          routers[name] = describe(route.getRouter());
+      });
+  }
 
-json::Array describeMoe(ModuleOp imported, const llvm::StringSet<> &raised) {
+  void describeFate(StringRef name, json::Object &block) const {
+    if (isKnown)
+      block["raised"] = nodes.contains(name);
+    else if (auto refusal = refusals.find(name); refusal != refusals.end())
+      block["refused"] = refusal->second;
+  }
+
+  /// The router of a raised block, or an empty string.
+  std::string routerOf(StringRef name) const { return routers.lookup(name); }
+
+private:
+  static std::string describe(moe::RouterAttr router) {
+    SmallVector<std::string> parts;
+    if (router.getScore() == moe::Score::sparse_mixer)
+      parts.push_back("sparse mixer");
+    else if (router.getScore() != moe::Score::raw)
+      parts.push_back((stringifyScore(router.getScore()) + " before top-k").str());
+    if (router.getKeptGroups() < router.getGroups())
+      parts.push_back(llvm::formatv("in the best {0} of {1} groups", router.getKeptGroups(),
+                                    router.getGroups()));
+    if (router.getNormalize() == moe::Normalize::sum)
+      parts.push_back("renormalised");
+    else if (router.getNormalize() != moe::Normalize::keep)
+      parts.push_back((stringifyNormalize(router.getNormalize()) + " after top-k").str());
+    return llvm::join(parts, ", ");
+  }
+
+  bool isKnown;
+  const Refusals &refusals;
+  llvm::StringSet<> nodes;
+  llvm::StringMap<std::string> routers;
+};
+
+json::Array describeMoe(ModuleOp imported, const Fates &fates) {
   json::Array result;
   for (const MoeBlock &block : findMoeBlocks(imported)) {
     StringRef name = onnxName(block.anchor->getLoc());
     json::Object entry{{"node", name},
                        {"operator", cast<onnx::NodeOp>(block.anchor).getOpType()},
-                       {"form", describe(block.form)},
-                       {"raised", raised.contains(name)}};
+                       {"form", describe(block.form)}};
     if (block.experts)
       entry["experts"] = *block.experts;
     if (block.topK)
       entry["top_k"] = *block.topK;
-    if (!block.router.empty())
-      entry["router"] = block.router;
+    std::string raisedRouter = fates.routerOf(name);
+    if (const std::string &router = raisedRouter.empty() ? block.router : raisedRouter;
+        !router.empty())
+      entry["router"] = router;
+    fates.describeFate(name, entry);
     result.push_back(std::move(entry));
   }
   return result;
 }
 
-json::Array describeAttention(ModuleOp imported, const llvm::StringSet<> &raised) {
+json::Array describeAttention(ModuleOp imported, const Fates &fates) {
   json::Array result;
   for (const AttentionBlock &block : findAttentionBlocks(imported)) {
     auto node = cast<onnx::NodeOp>(block.anchor);
     StringRef name = onnxName(node.getLoc());
     json::Object entry{{"node", name},
                        {"operator", node.getOpType()},
-                       {"form", block.isFused ? "one operator" : "products and softmax"},
-                       {"raised", raised.contains(name)}};
+                       {"form", block.isFused ? "one operator" : "products and softmax"}};
     for (auto [key, parameter] : {std::pair("heads", "num_heads"),
                                   {"heads", "q_num_heads"},
                                   {"kv_heads", "kv_num_heads"},
                                   {"window", "local_window_size"}})
       if (auto value = node.getParameters().getAs<IntegerAttr>(parameter))
         entry[key] = value.getInt();
+    fates.describeFate(name, entry);
     result.push_back(std::move(entry));
   }
   return result;
@@ -150,7 +190,10 @@ void printBlocks(StringRef title, const json::Array &blocks, llvm::raw_ostream &
       text += " on " + std::to_string(*heads);
     if (auto window = block.getInteger("window"); window && *window > 0)
       text += ", window " + std::to_string(*window);
-    text += *block.getBoolean("raised") ? "; raised" : "; runs as ordinary operators";
+    if (auto isRaised = block.getBoolean("raised"))
+      text += *isRaised ? "; raised" : "; runs as ordinary operators";
+    else if (auto refused = block.getString("refused"))
+      text += ("; " + *refused).str();
     auto &[first, count] = kinds[text];
     if (count++ == 0)
       first = block.getString("node")->str();
@@ -161,7 +204,7 @@ void printBlocks(StringRef title, const json::Array &blocks, llvm::raw_ostream &
 
 } // namespace
 
-json::Object describeModel(ModuleOp imported, ModuleOp raised) {
+json::Object describeModel(ModuleOp imported, ModuleOp raised, const Refusals &refusals) {
   json::Array inputs, outputs;
   if (auto main = imported.lookupSymbol<func::FuncOp>("main")) {
     for (unsigned i = 0; i < main.getNumArguments(); ++i)
@@ -169,13 +212,13 @@ json::Object describeModel(ModuleOp imported, ModuleOp raised) {
     for (unsigned i = 0; i < main.getNumResults(); ++i)
       outputs.push_back(describeValue(main.getResultTypes()[i], main.getResultAttrDict(i)));
   }
-  llvm::StringSet<> names = raisedNodes(raised);
+  Fates fates(raised, refusals);
   return json::Object{{"inputs", std::move(inputs)},
                       {"outputs", std::move(outputs)},
                       {"operators", describeOperators(imported)},
                       {"weights", describeWeights(imported)},
-                      {"moe", describeMoe(imported, names)},
-                      {"attention", describeAttention(imported, names)}};
+                      {"moe", describeMoe(imported, fates)},
+                      {"attention", describeAttention(imported, fates)}};
 }
 
 void printModel(const json::Object &model, llvm::raw_ostream &os) {

@@ -39,7 +39,7 @@ MoeBlock fusedBlock(onnx::NodeOp node) {
     IntegerAttr flag = integerParameter(node, name);
     return flag && flag.getInt() != 0;
   };
-  // What QMoE's router does is up to the chosen semantics.
+  // What QMoE's router does is up to the chosen semantics; the raised op tells.
   if (node.getOpType() == "QMoE")
     return block;
   block.router = isSet("use_sparse_mixer")            ? "sparse mixer"
@@ -65,22 +65,55 @@ std::optional<int64_t> routerWidth(onnx::NodeOp choice) {
   return sizeOf(weight, transposed && transposed.getInt() ? 0 : 1);
 }
 
-/// Sigmoid or softmax, and on which side of the choice.
+/// Whether a mask of scores comes from another choice, of groups of experts.
+bool isChoiceOfGroups(Value mask) {
+  constexpr StringRef path[] = {"Not", "Cast", "Reshape", "Expand", "Unsqueeze", "Equal"};
+  Operation *scatter = sourceOf(mask, path);
+  return operatorOf(scatter) == "ScatterElements" &&
+         operatorOf(scatter->getOperand(1).getDefiningOp()) == "TopK";
+}
+
+/// Whether weights, maybe reshaped, are divided by their sum.
+bool areDividedBySum(Value weights) {
+  constexpr StringRef sumPath[] = {"Add", "Cast", "Clip", "Max", "Expand", "Unsqueeze"};
+  bool found = false;
+  forEachUse(weights, kIdPath, [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    found |= operatorOf(user) == "Div" && use.getOperandNumber() == 0 &&
+             operatorOf(sourceOf(user->getOperand(1), sumPath)) == "ReduceSum";
+    return !found;
+  });
+  return found;
+}
+
+/// The same for the scores of the choice, or those gathered by its indices.
+bool isRenormalised(onnx::NodeOp choice) {
+  return areDividedBySum(choice->getResult(0)) ||
+         llvm::any_of(choice->getResults().back().getUses(), [](OpOperand &use) {
+           return operatorOf(use.getOwner()) == "GatherElements" && use.getOperandNumber() == 1 &&
+                  areDividedBySum(use.getOwner()->getResult(0));
+         });
+}
+
+/// What turns logits into the weights of the chosen experts.
 std::string routerOf(onnx::NodeOp choice) {
-  Value scores = choice.getInputs().front();
-  for (Operation *op = scores.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
-    if (operatorOf(op) == "Sigmoid")
-      return "sigmoid before top-k";
-    if (operatorOf(op) == "Softmax")
-      return "softmax before top-k";
-    if (!llvm::is_contained(kScorePath, operatorOf(op)))
+  std::string groups, normalised = isRenormalised(choice) ? ", renormalised" : "";
+  for (Operation *op = choice.getInputs().front().getDefiningOp(); op;) {
+    StringRef type = operatorOf(op);
+    if (type == "Sigmoid" || type == "Softmax")
+      return type.lower() + " before top-k" + groups + normalised;
+    bool isMasked = type == "Where" && isChoiceOfGroups(op->getOperand(0));
+    if (isMasked)
+      groups = ", in the best groups";
+    else if (!llvm::is_contained(kScorePath, type))
       break;
+    op = op->getOperand(!isMasked ? 0 : isWeight(op->getOperand(1)) ? 2 : 1).getDefiningOp();
   }
   std::string router;
   forEachUse(choice->getResult(0), kIdPath, [&](OpOperand &use) {
     StringRef user = operatorOf(use.getOwner());
     if (user == "Softmax" || user == "Sigmoid")
-      router = (user.lower() + " after top-k");
+      router = user.lower() + " after top-k" + groups;
     return router.empty();
   });
   return router;

@@ -50,6 +50,19 @@ std::string defaultOutput(const std::string &model, EmitFormat format) {
   return path.str().str();
 }
 
+} // namespace
+
+int takeContribSemantics(const Command &command, const Arguments &arguments,
+                         std::string &semantics) {
+  semantics = arguments.text("--contrib-semantics").value_or("");
+  return semantics.empty() || semantics == "ort-cpu" || semantics == "ort-cuda"
+             ? kDone
+             : misuse(command,
+                      "--contrib-semantics is ort-cpu or ort-cuda, not '" + semantics + "'");
+}
+
+namespace {
+
 int run(const Arguments &arguments) {
   if (arguments.positional().size() != 1)
     return misuse(compileCommand, "needs one model");
@@ -63,11 +76,9 @@ int run(const Arguments &arguments) {
   CompileOptions options;
   options.modelPath = arguments.positional()[0];
   options.chip = arguments.text("--chip").value_or("native");
-  options.contribSemantics = arguments.text("--contrib-semantics").value_or("");
-  if (!options.contribSemantics.empty() && options.contribSemantics != "ort-cpu" &&
-      options.contribSemantics != "ort-cuda")
-    return misuse(compileCommand, "--contrib-semantics is ort-cpu or ort-cuda, not '" +
-                                      options.contribSemantics + "'");
+  if (int status = takeContribSemantics(compileCommand, arguments, options.contribSemantics);
+      status != kDone)
+    return status;
   options.dumpIrFolder = arguments.text("--dump-ir").value_or("");
   std::string output =
       arguments.text("-o").value_or(defaultOutput(options.modelPath, format->second));
@@ -95,8 +106,7 @@ constexpr Option kOptions[] = {
     {"-o", "OUT", "the file to write; its weights go beside it, as .safetensors"},
     {"--target", "cpu", "what to compile for"},
     {"--chip", "NAME", "native (default: this machine), x86-64-v2, -v3, -v4, or a processor"},
-    {"--contrib-semantics", "ort-cpu|ort-cuda",
-     "whose operators of com.microsoft the model was written for"},
+    MOEC_CONTRIB_OPTION,
     {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir"},
     {"--dump-ir", "DIR", "write the IR after every stage"},
 };

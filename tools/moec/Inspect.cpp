@@ -16,7 +16,8 @@ int run(const Arguments &arguments) {
 }
 
 constexpr Option kOptions[] = {
-    {"--json", nullptr, "print the artifact's metadata (docs/metadata.md)"},
+    {"--json", nullptr, "print JSON; of an artifact, its metadata (docs/metadata.md)"},
+    MOEC_CONTRIB_OPTION,
     {"--batch", "B", "of the memory report; default: 1"},
     {"--sequence", "N", "run a prompt of N tokens and report its memory"},
     MOEC_SESSION_OPTIONS,
@@ -26,7 +27,7 @@ constexpr Option kOptions[] = {
 
 const Command inspectCommand = {
     "inspect",
-    "MODEL.onnx | OUT.moec [--json] [--verify] [--batch B --sequence N]",
+    "MODEL.onnx | OUT.moec [options]",
     "tell what a model contains and how it was compiled",
     "Describes a model, or an artifact: chip, inputs and outputs, state, kernels,\n"
     "weights, and how each MoE and attention block was understood.",

@@ -2,6 +2,7 @@
 #include "tools/moec/Compiler.h"
 
 #include "lib/import/Import.h"
+#include "lib/inspect/Blocks.h"
 #include "lib/inspect/ModelReport.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -14,6 +15,9 @@
 namespace moec::tools {
 
 int inspectModel(const Arguments &arguments, const std::string &path) {
+  std::string semantics;
+  if (int status = takeContribSemantics(inspectCommand, arguments, semantics); status != kDone)
+    return status;
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
@@ -25,10 +29,18 @@ int inspectModel(const Arguments &arguments, const std::string &path) {
     return kBadInput;
   // What cannot be raised is reported, and the model described all the same.
   mlir::OwningOpRef<mlir::ModuleOp> raised(imported->clone());
+  Refusals refusals;
+  mlir::ScopedDiagnosticHandler recorder(&context, [&](mlir::Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+      refusals.try_emplace(onnxName(diagnostic.getLocation()), diagnostic.str());
+    return mlir::failure();
+  });
+  stateContribSemantics(*raised, semantics);
   mlir::PassManager pm(&context);
   buildRaisePipeline(pm);
   bool isRaised = mlir::succeeded(pm.run(*raised));
-  llvm::json::Object model = describeModel(*imported, isRaised ? *raised : mlir::ModuleOp());
+  llvm::json::Object model =
+      describeModel(*imported, isRaised ? *raised : mlir::ModuleOp(), refusals);
   if (arguments.has("--json"))
     llvm::outs() << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(model)));
   else

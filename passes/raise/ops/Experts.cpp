@@ -236,3 +236,8 @@ const OperatorInfo kTable[] = {
 ArrayRef<OperatorInfo> expertOperators() { return kTable; }
 
 } // namespace moec::raise
+
+void moec::stateContribSemantics(ModuleOp module, StringRef semantics) {
+  if (!semantics.empty())
+    module->setAttr(kContribSemanticsAttr, StringAttr::get(module.getContext(), semantics));
+}

@@ -42,7 +42,10 @@ void printKernels(const Metadata &metadata) {
   };
   std::map<std::string, Use> uses;
   for (const Site &site : metadata.sites) {
-    Use &use = uses[site.op];
+    // Kernels of one kind are numbered: matmul_3.
+    size_t kind = site.op.find_last_not_of("0123456789");
+    bool isNumbered = kind != std::string::npos && site.op[kind] == '_';
+    Use &use = uses[isNumbered ? site.op.substr(0, kind) : site.op];
     ++use.launches;
     use.kernels.insert(site.kernel);
   }
@@ -56,24 +59,34 @@ std::string plain(const json &value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-/// A block is an object whose members the compiler chose for people to read.
+/// "kind MoE, raised, top_k 2": what the compiler chose for people to read.
+std::string blockText(const json &block) {
+  std::string text;
+  for (const auto &[key, value] : block.items()) {
+    if (key == "name")
+      continue;
+    text += text.empty() ? "" : ", ";
+    if (value.is_boolean())
+      text += value.get<bool>() ? key : "not " + key;
+    else
+      text += key + " " + plain(value);
+  }
+  return text;
+}
+
+/// Blocks that differ in nothing but their name are one line.
 void printBlocks(const std::string &metadata) {
   json root = json::parse(metadata, nullptr, /*allow_exceptions=*/false);
   auto blocks = root.find("blocks");
   if (blocks == root.end() || !blocks->is_array() || blocks->empty())
     return;
-  std::printf("blocks:\n");
-  for (const json &block : *blocks) {
-    if (!block.is_object()) {
-      std::printf("  %s\n", plain(block).c_str());
-      continue;
-    }
-    auto name = block.find("name");
-    std::printf("  %s\n", name == block.end() ? "(unnamed)" : plain(*name).c_str());
-    for (const auto &[key, value] : block.items())
-      if (key != "name")
-        std::printf("    %s: %s\n", key.c_str(), plain(value).c_str());
-  }
+  std::map<std::string, std::vector<std::string>> names;
+  for (const json &block : *blocks)
+    if (block.is_object())
+      names[blockText(block)].push_back(plain(block.value("name", json("(unnamed)"))));
+  std::printf("blocks: %zu\n", blocks->size());
+  for (const auto &[text, equal] : names)
+    std::printf("  %zu x %s; first: %s\n", equal.size(), text.c_str(), equal.front().c_str());
 }
 
 void print(const std::string &path, const Artifact &artifact, const Metadata &metadata) {

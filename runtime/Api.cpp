@@ -90,10 +90,14 @@ int32_t moec_model_output_count(const moec_model *model) {
 }
 
 moec_status moec_model_input(const moec_model *model, int32_t index, moec_tensor_info *info) {
+  if (!model)
+    return report(nullArgument("model"));
   return describe(model->shared->metadata().inputs, index, "input", info);
 }
 
 moec_status moec_model_output(const moec_model *model, int32_t index, moec_tensor_info *info) {
+  if (!model)
+    return report(nullArgument("model"));
   return describe(model->shared->metadata().outputs, index, "output", info);
 }
 
@@ -129,6 +133,8 @@ moec_status moec_session_run(moec_session *session, const moec_tensor *inputs,
 
 moec_status moec_session_bind_output(moec_session *session, int32_t index, void *data,
                                      size_t bytes) {
+  if (!session)
+    return report(nullArgument("session"));
   return report(session->session->bindOutput(index, data, bytes));
 }
 
@@ -137,21 +143,29 @@ int64_t moec_session_length(const moec_session *session) {
 }
 
 moec_status moec_session_reset(moec_session *session) {
+  if (!session)
+    return report(nullArgument("session"));
   session->session->state().reset();
   return MOEC_OK;
 }
 
 moec_status moec_session_truncate(moec_session *session, int64_t length) {
+  if (!session)
+    return report(nullArgument("session"));
   return report(session->session->state().truncate(length));
 }
 
 moec_status moec_session_reorder(moec_session *session, const int64_t *rows, int64_t count) {
+  if (!session)
+    return report(nullArgument("session"));
   if (!rows)
     return report(nullArgument("rows"));
   return report(session->session->state().reorder(rows, count));
 }
 
 moec_status moec_session_fork(const moec_session *session, moec_session **copy) {
+  if (!session)
+    return report(nullArgument("session"));
   if (!copy)
     return report(nullArgument("copy"));
   std::unique_ptr<Session> created;
@@ -160,6 +174,8 @@ moec_status moec_session_fork(const moec_session *session, moec_session **copy) 
 }
 
 moec_status moec_session_memory(const moec_session *session, moec_memory_report *result) {
+  if (!session)
+    return report(nullArgument("session"));
   if (!result)
     return report(nullArgument("report"));
   *result = session->session->memory();
@@ -167,11 +183,15 @@ moec_status moec_session_memory(const moec_session *session, moec_memory_report 
 }
 
 moec_status moec_session_profile_start(moec_session *session) {
+  if (!session)
+    return report(nullArgument("session"));
   session->session->startProfile();
   return MOEC_OK;
 }
 
 moec_status moec_session_profile_write(moec_session *session, const char *path) {
+  if (!session)
+    return report(nullArgument("session"));
   if (!path)
     return report(nullArgument("path"));
   return report(session->session->writeProfile(path));

@@ -73,6 +73,8 @@ Status Model::adopt(const moec_module_v1 *module) {
   if (module->abi_version != MOEC_ABI_VERSION)
     return failure(MOEC_INCOMPATIBLE, "the module has ABI version %u, but this runtime has %u",
                    module->abi_version, MOEC_ABI_VERSION);
+  if (!module->metadata || !module->entry || (module->kernel_count && !module->kernels))
+    return failure(MOEC_DAMAGED, "the module lacks metadata, entry or kernels");
   module_ = module;
   return {};
 }

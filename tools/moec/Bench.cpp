@@ -103,7 +103,8 @@ int run(const Arguments &arguments) {
   if (Status error = parseSetting(arguments, setting))
     return misuse(benchCommand, error.message());
   LoadedModel loaded;
-  if (int exit = loaded.load(benchCommand, arguments, arguments.positional()[0]))
+  if (int exit = loaded.load(benchCommand, arguments, arguments.positional()[0],
+                             setting.prompt + setting.fresh))
     return exit;
   LanguageModel language;
   if (Status error = language.attach(loaded, setting.batch))

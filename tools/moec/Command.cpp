@@ -122,6 +122,10 @@ int dispatch(std::span<const Command *const> commands, int count, char **words) 
     help(commands, count < 2 ? stderr : stdout);
     return count < 2 ? kBadUsage : kDone;
   }
+  if (!std::strcmp(words[1], "--version")) {
+    std::printf("moec %s\n", MOEC_VERSION);
+    return kDone;
+  }
   for (const Command *command : commands) {
     if (std::strcmp(command->name, words[1]) != 0)
       continue;

@@ -130,7 +130,8 @@ int run(const Arguments &arguments) {
   if (Status error = parseRequest(arguments, request))
     return misuse(generateCommand, error.message());
   LoadedModel loaded;
-  if (int exit = loaded.load(generateCommand, arguments, arguments.positional()[0]))
+  int64_t length = static_cast<int64_t>(request.prompt.size()) + request.newTokens;
+  if (int exit = loaded.load(generateCommand, arguments, arguments.positional()[0], length))
     return exit;
   LanguageModel language;
   if (Status error = language.attach(loaded, 1))

@@ -1,5 +1,7 @@
 #include "tools/moec/Session.h"
 
+#include <algorithm>
+
 namespace moec::tools {
 
 LoadedModel::~LoadedModel() {
@@ -11,8 +13,11 @@ Status lastError(moec_status status) {
   return status ? Status(status, moec_last_error()) : Status();
 }
 
-int LoadedModel::load(const Command &command, const Arguments &arguments, const std::string &path) {
+int LoadedModel::load(const Command &command, const Arguments &arguments, const std::string &path,
+                      int64_t stateRows) {
   constexpr int64_t kMostThreads = 1024;
+  // Growing copies; but a limit that nobody means to reach reserves nothing.
+  constexpr int64_t kMostRowsAtFirst = 8192;
   int64_t threads = 0;
   if (Status error = arguments.integer("--threads", 1, kMostThreads, threads))
     return misuse(command, error.message());
@@ -26,6 +31,7 @@ int LoadedModel::load(const Command &command, const Arguments &arguments, const 
   options.verify_weights = arguments.has("--verify");
   moec_session_options sessionOptions{};
   sessionOptions.threads = static_cast<int32_t>(threads);
+  sessionOptions.state_capacity = std::min(stateRows, kMostRowsAtFirst);
   if (Status error = lastError(moec_model_load(path.c_str(), &options, &model)))
     return complain(error);
   if (Status error = lastError(moec_session_create(model, &sessionOptions, &session)))

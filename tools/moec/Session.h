@@ -22,8 +22,10 @@ public:
   ~LoadedModel();
 
   /// Reads the options; a bad value is misuse, anything else bad input.
+  /// `stateRows` is how long the state will become, as far as that is known.
   /// Returns kDone, or an exit status after complaining.
-  int load(const Command &command, const Arguments &arguments, const std::string &path);
+  int load(const Command &command, const Arguments &arguments, const std::string &path,
+           int64_t stateRows = 0);
   /// Writes what --trace asked for.
   Status writeTrace(const Arguments &arguments);
 

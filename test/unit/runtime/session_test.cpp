@@ -139,6 +139,29 @@ TEST_F(SessionTest, ReportsMemory) {
   EXPECT_GT(report.process_peak, 1 << 20);
 }
 
+TEST_F(SessionTest, RefusesNullArguments) {
+  moec_tensor_info info;
+  moec_memory_report report;
+  moec_session *copy = nullptr;
+  moec_model *other = nullptr;
+  moec_module_v1 empty{MOEC_ABI_VERSION, 0, nullptr, nullptr, nullptr};
+  const int64_t row = 0;
+  for (moec_status status :
+       {moec_model_load(nullptr, nullptr, &other), moec_model_load("x", nullptr, nullptr),
+        moec_model_from_module(nullptr, nullptr, nullptr, &other),
+        moec_model_input(nullptr, 0, &info), moec_model_output(model, 0, nullptr),
+        moec_session_create(nullptr, nullptr, &copy), moec_session_run(nullptr, nullptr, nullptr),
+        moec_session_bind_output(nullptr, 0, nullptr, 0), moec_session_reset(nullptr),
+        moec_session_truncate(nullptr, 0), moec_session_reorder(nullptr, &row, 1),
+        moec_session_fork(nullptr, &copy), moec_session_fork(session, nullptr),
+        moec_session_memory(nullptr, &report), moec_session_memory(session, nullptr),
+        moec_session_profile_start(nullptr), moec_session_profile_write(session, nullptr)}) {
+    EXPECT_EQ(status, MOEC_INVALID_ARGUMENT);
+    EXPECT_TRUE(std::string(moec_last_error()).ends_with("' is null")) << moec_last_error();
+  }
+  EXPECT_EQ(moec_model_from_module(&empty, nullptr, nullptr, &other), MOEC_DAMAGED);
+}
+
 TEST_F(SessionTest, RefusesOptionsOutOfRange) {
   moec_session *created = nullptr;
   moec_session_options options{.threads = -1};

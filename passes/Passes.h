@@ -7,6 +7,9 @@
 
 namespace moec {
 
+/// The stages of the compiler, in order.
+enum class Stage { raise, fuse, plan, emit };
+
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"
 
@@ -19,8 +22,8 @@ inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_seman
 /// Sets that attribute, unless `semantics` is empty.
 void stateContribSemantics(mlir::ModuleOp module, llvm::StringRef semantics);
 
-/// The stages of the compiler, in order; each is also a named pipeline of
-/// moec-opt (`--moec-fuse`, ...). Pipelines.cpp says what each one does.
+/// The stages; each is also a named pipeline of moec-opt (`--moec-fuse`, ...).
+/// Pipelines.cpp says what each one does, VerifyStage.cpp what it leaves.
 void buildRaisePipeline(mlir::OpPassManager &pm);
 /// `chip` is what kernels are generated for; see lib/kernels/cpu/Chip.h.
 void buildFusePipeline(mlir::OpPassManager &pm, llvm::StringRef chip);

@@ -193,6 +193,25 @@ def RaiseOnnxPass : Pass<"moec-raise-onnx", "mlir::ModuleOp"> {
                            "moec::rt::RtDialect"];
 }
 
+def VerifyStagePass : Pass<"moec-verify-stage", "mlir::ModuleOp"> {
+  let summary = "Report what a stage of the compiler should not have left";
+  let description = [{
+    After `raise` there is no ONNX node, after `fuse` no moe or attn operation.
+    After `plan` there are no tensors and no linalg operations, and memory is
+    what the caller, the arena or the weights file holds, or the host program's
+    `memref.alloc`: the heap. After `emit` there is only the LLVM dialect beside
+    the list of weights.
+
+    Each pipeline ends with it, so that a mistake is reported by the stage that
+    made it, at the ONNX node, and not by a later one.
+  }];
+  let options = [Option<"stage", "stage", "::moec::Stage", "::moec::Stage::raise", "the stage that has just ended",
+                        [{llvm::cl::values(clEnumValN(::moec::Stage::raise, "raise", "no ONNX nodes"),
+                                           clEnumValN(::moec::Stage::fuse, "fuse", "no moe and attn operations"),
+                                           clEnumValN(::moec::Stage::plan, "plan", "no tensors, memory in its place"),
+                                           clEnumValN(::moec::Stage::emit, "emit", "only the LLVM dialect"))}]>];
+}
+
 def LowerExpandShapePass : Pass<"moec-lower-expand-shape", "mlir::ModuleOp"> {
   let summary = "Lower memref.expand_shape by its stated sizes";
   let description = [{

@@ -36,6 +36,7 @@ struct FuseOptions : PassPipelineOptions<FuseOptions> {
 void buildRaisePipeline(OpPassManager &pm) {
   pm.addPass(createRaiseOnnxPass());
   clean(pm);
+  pm.addPass(createVerifyStagePass({Stage::raise}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -55,6 +56,7 @@ void buildFusePipeline(OpPassManager &pm, StringRef chip) {
   clean(pm);
   pm.addPass(createFuseElementwisePass());
   clean(pm);
+  pm.addPass(createVerifyStagePass({Stage::fuse}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -84,6 +86,7 @@ void buildPlanPipeline(OpPassManager &pm) {
   clean(pm);
   // What is left on the heap is released when its last owner goes.
   bufferization::buildBufferDeallocationPipeline(pm, {});
+  pm.addPass(createVerifyStagePass({Stage::plan}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,6 +131,7 @@ void buildEmitPipeline(OpPassManager &pm) {
   pm.addPass(createUBToLLVMConversionPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   clean(pm);
+  pm.addPass(createVerifyStagePass({Stage::emit}));
 }
 
 void registerPipelines() {

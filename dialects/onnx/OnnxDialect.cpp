@@ -21,3 +21,8 @@ void moec::onnx::OnnxDialect::initialize() {
 #include "dialects/onnx/OnnxOps.cpp.inc"
       >();
 }
+
+llvm::StringRef moec::onnxName(mlir::Location loc) {
+  auto named = loc->findInstanceOf<mlir::NameLoc>();
+  return named ? named.getName().getValue() : llvm::StringRef();
+}

@@ -21,3 +21,10 @@
 #include "dialects/onnx/OnnxAttrs.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/onnx/OnnxOps.h.inc"
+
+namespace moec {
+
+/// The ONNX node or tensor that a location names, or an empty string.
+llvm::StringRef onnxName(mlir::Location loc);
+
+} // namespace moec

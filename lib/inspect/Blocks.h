@@ -46,7 +46,4 @@ struct AttentionBlock {
 std::vector<MoeBlock> findMoeBlocks(mlir::ModuleOp module);
 std::vector<AttentionBlock> findAttentionBlocks(mlir::ModuleOp module);
 
-/// The ONNX node or tensor that a location names, or an empty string.
-llvm::StringRef onnxName(mlir::Location loc);
-
 } // namespace moec

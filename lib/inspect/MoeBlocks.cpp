@@ -222,16 +222,4 @@ std::vector<MoeBlock> findMoeBlocks(ModuleOp module) {
   return blocks;
 }
 
-StringRef onnxName(Location loc) {
-  StringRef name;
-  loc->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName();
-    return WalkResult::interrupt();
-  });
-  return name;
-}
-
 } // namespace moec

@@ -1,6 +1,7 @@
 //===- LowerHost.cpp - the host program calls the runtime's services ------===//
 #include "passes/Passes.h"
 
+#include "dialects/onnx/OnnxDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -28,15 +29,7 @@ constexpr int64_t kViewWords = 1 + 2 * MOEC_MAX_RANK;
 
 /// The name of the ONNX node an operation comes from.
 StringAttr nodeName(Operation *op) {
-  StringAttr name;
-  op->getLoc()->walk([&](Location loc) {
-    if (auto named = dyn_cast<NameLoc>(loc)) {
-      name = named.getName();
-      return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
-  });
-  return name ? name : StringAttr::get(op->getContext(), "");
+  return StringAttr::get(op->getContext(), onnxName(op->getLoc()));
 }
 
 class HostLowering {

@@ -80,7 +80,10 @@ FailureOr<SmallVector<int64_t>> Node::constantInts(unsigned input) {
 }
 
 InFlightDiagnostic Node::refuse(const Twine &reason) const {
-  return op.emitError() << "cannot raise " << op.getOpType() << ": " << reason;
+  InFlightDiagnostic diagnostic = op.emitError() << "cannot raise " << op.getOpType();
+  if (StringRef name = onnxName(op.getLoc()); !name.empty())
+    diagnostic << " '" << name << "'";
+  return std::move(diagnostic << ": " << reason);
 }
 
 const OperatorInfo *findOperator(StringRef domain, StringRef name) {

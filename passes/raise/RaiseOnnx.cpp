@@ -76,10 +76,14 @@ private:
       if (entry.count++ == 0)
         entry.first = node;
     });
-    for (auto &[name, entry] : unknown)
-      entry.first->emitError("unknown operator ")
+    for (auto &[name, entry] : unknown) {
+      InFlightDiagnostic diagnostic =
+          entry.first->emitError("unknown operator ")
           << (name.first.empty() ? "ai.onnx" : name.first) << "::" << name.second << " version "
           << entry.first.getVersion() << ", used " << entry.count << " times";
+      if (StringRef node = onnxName(entry.first.getLoc()); !node.empty())
+        diagnostic << ", first by node '" << node << "'";
+    }
     return success(unknown.empty());
   }
 

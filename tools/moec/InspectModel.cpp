@@ -1,8 +1,8 @@
 //===- InspectModel.cpp - moec inspect MODEL.onnx --------------------------===//
 #include "tools/moec/Compiler.h"
 
+#include "dialects/onnx/OnnxDialect.h"
 #include "lib/import/Import.h"
-#include "lib/inspect/Blocks.h"
 #include "lib/inspect/ModelReport.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"

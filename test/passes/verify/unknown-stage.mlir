@@ -1,0 +1,2 @@
+// RUN: not moec-opt %s --moec-verify-stage=stage=cook 2>&1 | FileCheck %s
+// CHECK: Cannot find option named 'cook'

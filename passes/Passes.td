@@ -166,7 +166,8 @@ def DetectStatePass : Pass<"moec-detect-state", "mlir::ModuleOp"> {
     rows appended (`attn.cache_append`), nothing else reads the input, and they
     differ in the number of positions only. Names play no part. The result gets
     the attribute `rt.state`, the input a layout whose strides are known at run
-    time, because a session appends in place inside a larger buffer.
+    time, because a session appends in place inside a larger buffer. A result
+    that grows an input but is no state gets `rt.plain`, which says why.
   }];
 }
 

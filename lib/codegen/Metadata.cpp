@@ -65,6 +65,29 @@ json::Array states(ArrayRef<Attribute> outputs) {
   return result;
 }
 
+/// Pairs that look like state but have to be passed by the caller.
+json::Array plainPairs(ArrayRef<Attribute> outputs) {
+  json::Array result;
+  for (auto [index, output] : llvm::enumerate(outputs))
+    if (auto pair = cast<DictionaryAttr>(output).getAs<DictionaryAttr>("rt.plain"))
+      result.push_back(json::Object{{"input", pair.getAs<IntegerAttr>("input").getInt()},
+                                    {"output", static_cast<int64_t>(index)},
+                                    {"why", pair.getAs<StringAttr>("why").getValue()}});
+  return result;
+}
+
+/// The arena as multiples of products of dimensions; see rt-plan-memory.
+json::Value plan(Operation *entry) {
+  json::Array arena;
+  for (Attribute element : listOf(entry, "rt.arena")) {
+    auto group = cast<DictionaryAttr>(element);
+    arena.push_back(json::Object{{"bytes", group.getAs<IntegerAttr>("bytes").getInt()},
+                                 {"times", strings(group.getAs<ArrayAttr>("times").getValue())}});
+  }
+  auto heap = entry->getAttrOfType<IntegerAttr>("rt.heap_buffers");
+  return json::Object{{"arena", std::move(arena)}, {"heap_buffers", heap ? heap.getInt() : 0}};
+}
+
 json::Array sites(ArrayRef<Attribute> list) {
   json::Array result;
   for (Attribute element : list) {
@@ -85,6 +108,8 @@ json::Object describeModule(ModuleOp module) {
                       {"inputs", tensors(listOf(entry, "rt.inputs"))},
                       {"outputs", tensors(outputs)},
                       {"states", states(outputs)},
+                      {"plain_pairs", plainPairs(outputs)},
+                      {"plan", plan(entry)},
                       {"kernels", strings(listOf(entry, "rt.kernels"))},
                       {"sites", sites(listOf(entry, "rt.sites"))},
                       {"messages", strings(listOf(module, "rt.messages"))}};

@@ -25,6 +25,23 @@ Value skipCasts(Value value) {
   return value;
 }
 
+/// The input that `result` starts with, if it is one with something behind it.
+BlockArgument grownInput(Value result) {
+  result = skipCasts(result);
+  if (auto append = result.getDefiningOp<attn::CacheAppendOp>())
+    return dyn_cast<BlockArgument>(skipCasts(append.getPast()));
+  // A concatenation: parts inserted one behind the other, the first innermost.
+  tensor::InsertSliceOp first;
+  while (auto insert = result.getDefiningOp<tensor::InsertSliceOp>()) {
+    first = insert;
+    result = insert.getDest();
+  }
+  bool startsAtZero = first && llvm::all_of(first.getMixedOffsets(), [](OpFoldResult offset) {
+                        return isConstantIntValue(offset, 0);
+                      });
+  return startsAtZero ? dyn_cast<BlockArgument>(skipCasts(first.getSource())) : BlockArgument();
+}
+
 /// Whether everything that depends on `past` is this append: the present then
 /// may take the memory of the past.
 bool isOnlyAppended(Value past, attn::CacheAppendOp append) {
@@ -46,6 +63,18 @@ bool isSameButPositions(ShapedType past, ShapedType present) {
   return true;
 }
 
+/// Why a session cannot keep the pair, or nothing.
+StringRef obstacleTo(BlockArgument past, Value present) {
+  auto append = skipCasts(present).getDefiningOp<attn::CacheAppendOp>();
+  if (!append)
+    return "it is concatenated, not appended to by attention";
+  if (!isOnlyAppended(past, append))
+    return "the past is read elsewhere, too";
+  if (!isSameButPositions(cast<ShapedType>(past.getType()), cast<ShapedType>(present.getType())))
+    return "past and present differ in more than an open number of positions";
+  return "";
+}
+
 struct DetectStatePass : impl::DetectStatePassBase<DetectStatePass> {
   void runOnOperation() override {
     if (auto main = getOperation().lookupSymbol<func::FuncOp>("main"))
@@ -54,20 +83,21 @@ struct DetectStatePass : impl::DetectStatePassBase<DetectStatePass> {
   }
 
   void mark(func::FuncOp main, OpOperand &result) {
-    auto append = skipCasts(result.get()).getDefiningOp<attn::CacheAppendOp>();
-    if (!append)
-      return;
-    auto past = dyn_cast<BlockArgument>(skipCasts(append.getPast()));
-    if (!past || past.getOwner() != &main.front() || !isOnlyAppended(past, append) ||
-        !isSameButPositions(cast<ShapedType>(past.getType()),
-                            cast<ShapedType>(result.get().getType())))
+    BlockArgument past = grownInput(result.get());
+    if (!past || past.getOwner() != &main.front())
       return;
     Builder builder(&getContext());
-    unsigned input = past.getArgNumber();
-    main.setResultAttr(result.getOperandNumber(), "rt.state",
-                       builder.getDictionaryAttr(
-                           {builder.getNamedAttr("input", builder.getI64IntegerAttr(input)),
-                            builder.getNamedAttr("axis", builder.getI64IntegerAttr(kPositions))}));
+    unsigned input = past.getArgNumber(), output = result.getOperandNumber();
+    NamedAttrList pair(
+        builder.getDictionaryAttr(builder.getNamedAttr("input", builder.getI64IntegerAttr(input))));
+    StringRef obstacle = obstacleTo(past, result.get());
+    if (!obstacle.empty()) {
+      pair.set("why", builder.getStringAttr(obstacle));
+      main.setResultAttr(output, "rt.plain", pair.getDictionary(&getContext()));
+      return;
+    }
+    pair.set("axis", builder.getI64IntegerAttr(kPositions));
+    main.setResultAttr(output, "rt.state", pair.getDictionary(&getContext()));
     // The session hands out a part of a larger buffer.
     SmallVector<int64_t> strides(cast<ShapedType>(past.getType()).getRank(), ShapedType::kDynamic);
     main.setArgAttr(input, bufferization::BufferizationDialect::kBufferLayoutAttrName,

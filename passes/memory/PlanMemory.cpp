@@ -12,6 +12,7 @@
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "passes/ElementBytes.h"
 #include "passes/memory/ArenaPlan.h"
+#include "passes/memory/SizeText.h"
 
 namespace moec {
 #define GEN_PASS_DEF_PLANMEMORYPASS
@@ -41,7 +42,15 @@ public:
   }
 
   void run() {
-    main.walk([&](memref::AllocOp alloc) { classify(alloc); });
+    int64_t allocs = 0, placed = 0;
+    main.walk([&](memref::AllocOp alloc) {
+      ++allocs;
+      classify(alloc);
+    });
+    for (SizeClass &group : classes)
+      placed += group.allocs.size();
+    main->setAttr("rt.heap_buffers",
+                  IntegerAttr::get(IntegerType::get(main.getContext(), 64), allocs - placed));
     if (classes.empty())
       return;
     hoistSizes();
@@ -145,16 +154,24 @@ private:
       return builder.createOrFold<arith::MulIOp>(loc, value, constant);
     };
     SmallVector<Value> bases, products;
+    SmallVector<Attribute> report;
     Value total = arith::ConstantIndexOp::create(builder, loc, 0);
     for (SizeClass &group : classes) {
       int64_t bytes = planArena(group.buffers);
       Value product = arith::ConstantIndexOp::create(builder, loc, 1);
       for (Value size : group.product)
         product = builder.createOrFold<arith::MulIOp>(loc, product, size);
+      SmallVector<Attribute> times;
+      for (Value size : group.product)
+        times.push_back(builder.getStringAttr(sizeText(main, size)));
+      report.push_back(builder.getDictionaryAttr(
+          {builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes)),
+           builder.getNamedAttr("times", builder.getArrayAttr(times))}));
       bases.push_back(total);
       products.push_back(product);
       total = builder.createOrFold<arith::AddIOp>(loc, total, multiply(product, bytes));
     }
+    main->setAttr("rt.arena", builder.getArrayAttr(report));
     Value arena = rt::ArenaOp::create(
         builder, loc, MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()), total);
     for (auto [group, base, product] : llvm::zip(classes, bases, products))

@@ -30,7 +30,7 @@ const Command inspectCommand = {
     "MODEL.onnx | OUT.moec [options]",
     "tell what a model contains and how it was compiled",
     "Describes a model, or an artifact: chip, inputs and outputs, state, kernels,\n"
-    "weights, and how each MoE and attention block was understood.",
+    "weights, the memory plan, and how each MoE and attention block was understood.",
     kOptions,
     run,
 };

@@ -74,9 +74,46 @@ std::string blockText(const json &block) {
   return text;
 }
 
+/// Pairs that look like state, by why they are not.
+void printPlainPairs(const json &root, const Metadata &metadata) {
+  auto pairs = root.find("plain_pairs");
+  if (pairs == root.end())
+    return;
+  std::map<std::string, std::string> byReason;
+  for (const json &pair : *pairs) {
+    size_t input = pair.value("input", size_t(-1)), output = pair.value("output", size_t(-1));
+    if (input < metadata.inputs.size() && output < metadata.outputs.size())
+      byReason[pair.value("why", "")] +=
+          "    " + metadata.inputs[input].name + " -> " + metadata.outputs[output].name + "\n";
+  }
+  for (const auto &[why, list] : byReason)
+    std::printf("pairs for the caller to pass on; %s:\n%s", why.c_str(), list.c_str());
+}
+
+/// "arena: 320 + 5952 x batch_size x sequence_length bytes".
+void printPlan(const json &root) {
+  auto plan = root.find("plan");
+  if (plan == root.end() || !plan->contains("arena"))
+    return;
+  std::map<std::string, int64_t> bytes;
+  for (const json &group : (*plan)["arena"]) {
+    std::multiset<std::string> sizes;
+    for (const json &size : group.value("times", json::array()))
+      sizes.insert(plain(size));
+    std::string times;
+    for (const std::string &size : sizes)
+      times += " x " + size;
+    bytes[times] += group.value("bytes", int64_t(0));
+  }
+  std::string sum;
+  for (const auto &[times, count] : bytes)
+    sum += (sum.empty() ? "" : " + ") + std::to_string(count) + times;
+  std::printf("arena: %s bytes; buffers on the heap: %d\n", sum.empty() ? "0" : sum.c_str(),
+              plan->value("heap_buffers", 0));
+}
+
 /// Blocks that differ in nothing but their name are one line.
-void printBlocks(const std::string &metadata) {
-  json root = json::parse(metadata, nullptr, /*allow_exceptions=*/false);
+void printBlocks(const json &root) {
   auto blocks = root.find("blocks");
   if (blocks == root.end() || !blocks->is_array() || blocks->empty())
     return;
@@ -99,8 +136,11 @@ void print(const std::string &path, const Artifact &artifact, const Metadata &me
               bytesText(metadata.weights.length).c_str());
   printTensors("inputs", metadata.inputs, metadata.outputs);
   printTensors("outputs", metadata.outputs, metadata.inputs);
+  json root = json::parse(artifact.part(MOEC_PART_METADATA));
+  printPlainPairs(root, metadata);
   printKernels(metadata);
-  printBlocks(std::string(artifact.part(MOEC_PART_METADATA)));
+  printPlan(root);
+  printBlocks(root);
 }
 
 Status verifyWeights(const std::string &path, const Metadata &metadata) {
@@ -112,21 +152,33 @@ Status verifyWeights(const std::string &path, const Metadata &metadata) {
 }
 
 /// Runs one prompt: what is in memory then is what it takes.
-int printMemory(const Arguments &arguments, const std::string &path, int64_t batch,
-                int64_t sequence) {
+int measure(const Arguments &arguments, const std::string &path, int64_t batch, int64_t sequence,
+            moec_memory_report &memory) {
   LoadedModel loaded;
-  if (int exit = loaded.load(inspectCommand, arguments, path))
+  if (int exit = loaded.load(inspectCommand, arguments, path, sequence))
     return exit;
   LanguageModel language;
   if (Status error = language.attach(loaded, batch))
     return complain(error);
   if (Status error = language.advance(std::vector<int64_t>(batch * sequence)))
     return complain(error);
-  moec_memory_report memory;
   moec_session_memory(loaded.session, &memory);
-  std::printf("memory for batch %lld, sequence %lld: %s\n", static_cast<long long>(batch),
-              static_cast<long long>(sequence), memoryText(memory).c_str());
   return kDone;
+}
+
+void printJson(const Artifact &artifact, int64_t batch, int64_t sequence,
+               const moec_memory_report &memory) {
+  json root = json::parse(artifact.part(MOEC_PART_METADATA));
+  if (sequence)
+    root["memory"] = {{"batch", batch},
+                      {"sequence", sequence},
+                      {"weights", memory.weights},
+                      {"state", memory.state},
+                      {"arena", memory.arena},
+                      {"heap_peak", memory.heap_peak},
+                      {"outputs", memory.outputs},
+                      {"process_peak", memory.process_peak}};
+  std::printf("%s\n", root.dump().c_str());
 }
 
 } // namespace
@@ -154,12 +206,19 @@ int inspectArtifact(const Arguments &arguments, const std::string &path) {
   if (arguments.has("--verify"))
     if (Status error = verifyWeights(path, metadata))
       return complain(error);
+  moec_memory_report memory{};
+  if (sequence)
+    if (int exit = measure(arguments, path, batch, sequence, memory))
+      return exit;
   if (arguments.has("--json")) {
-    std::printf("%s\n", std::string(artifact.part(MOEC_PART_METADATA)).c_str());
+    printJson(artifact, batch, sequence, memory);
     return kDone;
   }
   print(path, artifact, metadata);
-  return sequence ? printMemory(arguments, path, batch, sequence) : kDone;
+  if (sequence)
+    std::printf("memory for batch %lld, sequence %lld: %s\n", static_cast<long long>(batch),
+                static_cast<long long>(sequence), memoryText(memory).c_str());
+  return kDone;
 }
 
 } // namespace moec::tools

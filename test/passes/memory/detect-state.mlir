@@ -16,6 +16,7 @@ func.func @main(%past: tensor<?x2x?x8xf32> {onnx.name = "past"}, %new: tensor<?x
 
 // The past is read elsewhere too: it stays a plain input.
 // CHECK-LABEL: func.func @main
+// CHECK-SAME: rt.plain = {input = 0 : i64, why = "the past is read elsewhere, too"}
 // CHECK-NOT: rt.state
 func.func @main(%past: tensor<?x2x?x8xf32>, %new: tensor<?x?x2x8xf32>, %dest: tensor<?x2x?x8xf32>)
     -> (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
@@ -30,10 +31,25 @@ func.func @main(%past: tensor<?x2x?x8xf32>, %new: tensor<?x?x2x8xf32>, %dest: te
 
 // The number of positions is fixed: such a cache does not grow.
 // CHECK-LABEL: func.func @main
+// CHECK-SAME: rt.plain = {input = 0 : i64, why = "past and present differ in more than an open number of positions"}
 // CHECK-NOT: rt.state
 func.func @main(%past: tensor<1x2x16x8xf32>, %new: tensor<1x1x2x8xf32>, %dest: tensor<1x2x16x8xf32>)
     -> tensor<1x2x16x8xf32> {
   %present = attn.cache_append %past, %new outs(%dest : tensor<1x2x16x8xf32>)
       : tensor<1x2x16x8xf32>, tensor<1x1x2x8xf32> -> tensor<1x2x16x8xf32>
   return %present : tensor<1x2x16x8xf32>
+}
+
+// -----
+
+// A concatenation grows its first part, but nothing says that attention reads it.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: rt.plain = {input = 0 : i64, why = "it is concatenated, not appended to by attention"}
+// CHECK-NOT: rt.plain
+func.func @main(%past: tensor<?x8xf32>, %new: tensor<?x8xf32>, %dest: tensor<?x8xf32>, %n: index, %m: index)
+    -> (tensor<?x8xf32>, tensor<?x8xf32>) {
+  %start = tensor.insert_slice %past into %dest[0, 0] [%n, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
+  %present = tensor.insert_slice %new into %start[%n, 0] [%m, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
+  %end = tensor.insert_slice %past into %dest[%n, 0] [%n, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
+  return %present, %end : tensor<?x8xf32>, tensor<?x8xf32>
 }

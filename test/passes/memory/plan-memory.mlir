@@ -1,6 +1,6 @@
 // Buffers share memory when their lifetimes do not meet, inside the class of
 // sizes that are multiples of one product of dimensions.
-// RUN: moec-opt %s --rt-plan-memory --canonicalize | FileCheck %s
+// RUN: moec-opt %s --split-input-file --rt-plan-memory --canonicalize | FileCheck %s
 
 func.func private @k(memref<?x16xf32>, memref<?x16xf32>, index, index) attributes {rt.kernel}
 
@@ -26,5 +26,37 @@ func.func @main(%x: memref<?x16xf32>) {
   %c = memref.alloc(%d) : memref<?x16xf32>
   rt.launch @k grid(%d) ins(%b : memref<?x16xf32>) outs(%c : memref<?x16xf32>)
   rt.launch @k grid(%d) ins(%c : memref<?x16xf32>) outs(%x : memref<?x16xf32>)
+  return
+}
+
+// -----
+
+// What the plan costs is told by the names of the inputs' dimensions: sums and
+// products as they are, of other sizes what they depend on.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: rt.arena = [{bytes = 64 : i64, times = ["(rows + past)"]}, {bytes = 64 : i64, times = ["(rows + past)"]}, {bytes = 64 : i64, times = ["f(past, rows)"]}, {bytes = 64 : i64, times = []}]
+// CHECK-SAME: rt.heap_buffers = 1 : i64
+func.func private @k(memref<?x16xf32>, index, index) attributes {rt.kernel}
+func.func private @l(memref<16xf32>, index, index) attributes {rt.kernel}
+func.func @main(%x: memref<?x?xf32> {onnx.dims = ["rows", "past"]}, %n: memref<index>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %rows = memref.dim %x, %c0 : memref<?x?xf32>
+  %past = memref.dim %x, %c1 : memref<?x?xf32>
+  %sum = arith.addi %rows, %past : index
+  %some = arith.maxsi %sum, %c0 : index
+  %a = memref.alloc(%some) : memref<?x16xf32>
+  rt.launch @k grid(%c1) outs(%a : memref<?x16xf32>)
+  %b = memref.alloc(%sum) : memref<?x16xf32>
+  rt.launch @k grid(%c1) outs(%b : memref<?x16xf32>)
+  %half = arith.minsi %sum, %rows : index
+  %c = memref.alloc(%half) : memref<?x16xf32>
+  rt.launch @k grid(%c1) outs(%c : memref<?x16xf32>)
+  %d = memref.alloc() : memref<16xf32>
+  rt.launch @l grid(%c1) outs(%d : memref<16xf32>)
+  %data = memref.load %n[] : memref<index>
+  %e = memref.alloc(%data) : memref<?x16xf32>
+  rt.launch @k grid(%c1) outs(%e : memref<?x16xf32>)
+  memref.dealloc %e : memref<?x16xf32>
   return
 }

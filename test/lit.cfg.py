@@ -18,6 +18,8 @@ config.substitutions.append(("%cflags", config.cflags))
 config.substitutions.append(("%build", config.moec_binary_dir))
 config.substitutions.append(("%sources", config.moec_source_dir))
 config.substitutions.append(("%python", sys.executable))
+# Of the model whose memory is measured: 4300 is one with a tensor of 2 GiB.
+config.substitutions.append(("%megabytes", os.environ.get("MOEC_TEST_MEGABYTES", "800")))
 # Models are written as text: %encode-onnx < TEXT > MODEL.onnx
 schema = os.path.join(config.test_source_root, "lib/import/Inputs/onnx.proto")
 config.substitutions.append(

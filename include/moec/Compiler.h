@@ -29,10 +29,15 @@ struct CompileOptions {
   std::string modelPath;
   /// When not empty: a folder that receives the IR after every stage.
   std::string dumpIrFolder;
+  /// When not empty: a file that compileFile writes a report to, as JSON: how
+  /// long each stage took, how each block was understood, state, memory plan.
+  std::string reportPath;
 };
 
 /// Called during long work with what is being done, and how much of how much.
 using Progress = std::function<void(llvm::StringRef, uint64_t, uint64_t)>;
+/// What is done when the weights are written.
+inline constexpr llvm::StringLiteral kGeneratingCode = "generating code";
 
 /// Takes a module in the onnx dialect (or any later stage) through all stages
 /// to the LLVM dialect.

@@ -3,6 +3,7 @@
 
 #include "lib/codegen/ArtifactFile.h"
 #include "lib/codegen/LinkShared.h"
+#include "lib/compiler/CompileReport.h"
 #include "lib/import/Import.h"
 #include "lib/inspect/ModelReport.h"
 #include "lib/weights/FileSlices.h"
@@ -97,12 +98,11 @@ llvm::Error writeCode(StringRef output, EmitFormat format, const CompiledCode &c
 }
 
 /// How each MoE and attention block was understood, for the metadata.
-llvm::json::Array describeBlocks(ModuleOp imported, ModuleOp raised) {
+llvm::json::Array describeBlocks(const llvm::json::Object &model) {
   llvm::json::Array blocks;
-  llvm::json::Object model = describeModel(imported, raised);
   for (const auto &[list, kind] : {std::pair("moe", "MoE"), std::pair("attention", "attention")})
-    for (llvm::json::Value &entry : *model.getArray(list)) {
-      llvm::json::Object block = std::move(*entry.getAsObject());
+    for (const llvm::json::Value &entry : *model.getArray(list)) {
+      llvm::json::Object block = *entry.getAsObject();
       block["name"] = std::move(block["node"]);
       block.erase("node");
       block["kind"] = kind;
@@ -122,41 +122,59 @@ LogicalResult report(ModuleOp module, llvm::Error error) {
 
 LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOptions &options,
                           MLIRContext &context, const Progress &progress) {
-  auto step = [&](StringRef what) {
+  CompileReport compileReport;
+  auto step = [&](StringRef what, uint64_t done = 0, uint64_t all = 0) {
+    if (what == kGeneratingCode)
+      compileReport.finished("weights");
     if (progress)
-      progress(what, 0, 0);
+      progress(what, done, all);
   };
   step("importing");
   OwningOpRef<ModuleOp> module = importOnnx(options.modelPath, context);
   if (!module)
     return failure();
+  compileReport.finished("import");
   step("compiling");
   OwningOpRef<ModuleOp> imported(module->clone());
   llvm::json::Array blocks;
   auto observe = [&](StringRef stage, ModuleOp raised) {
-    if (stage == "raise")
-      blocks = describeBlocks(*imported, raised);
+    compileReport.finished(stage);
+    if (stage != "raise")
+      return;
+    llvm::json::Object model = describeModel(*imported, raised);
+    blocks = describeBlocks(model);
+    compileReport.model(std::move(model));
   };
   if (failed(lowerToLlvm(*module, options, observe)))
     return failure();
-  if (format == EmitFormat::mlir)
-    return report(*module, writeFile(output, [&](llvm::raw_ostream &stream) {
-      module->print(stream);
-      return llvm::Error::success();
-    }));
+  compileReport.lowered(*module);
   PendingFiles files;
-  std::string weights = beside(output, "safetensors");
-  std::string prefix = format == EmitFormat::obj ? prefixOf(output) : "moec";
-  FailureOr<CompiledCode> code =
-      compileToObject(*module, options, files.add(weights), prefix,
-                      llvm::json::Object{{"weights_file", llvm::sys::path::filename(weights)},
-                                         {"blocks", std::move(blocks)}},
-                      progress);
-  if (failed(code))
-    return failure();
-  step("linking");
-  if (llvm::Error error = writeCode(output, format, *code, files))
-    return report(*module, std::move(error));
+  if (format == EmitFormat::mlir) {
+    if (failed(report(*module, writeFile(files.add(output), [&](llvm::raw_ostream &stream) {
+          stream << *module << '\n';
+          return llvm::Error::success();
+        }))))
+      return failure();
+  } else {
+    std::string weights = beside(output, "safetensors");
+    std::string prefix = format == EmitFormat::obj ? prefixOf(output) : "moec";
+    FailureOr<CompiledCode> code =
+        compileToObject(*module, options, files.add(weights), prefix,
+                        llvm::json::Object{{"weights_file", llvm::sys::path::filename(weights)},
+                                           {"blocks", std::move(blocks)}},
+                        step);
+    if (failed(code))
+      return failure();
+    compileReport.finished("code");
+    step("linking");
+    if (llvm::Error error = writeCode(output, format, *code, files))
+      return report(*module, std::move(error));
+    compileReport.finished("link");
+  }
+  if (!options.reportPath.empty())
+    if (llvm::Error error =
+            writeBytes(files.add(options.reportPath), std::move(compileReport).text()))
+      return report(*module, std::move(error));
   return report(*module, files.commit());
 }
 

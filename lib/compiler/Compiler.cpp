@@ -36,7 +36,7 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
   std::error_code created = llvm::sys::fs::create_directories(folder);
   llvm::Error error = created ? llvm::errorCodeToError(created)
                               : llvm::writeToOutput(path, [&](llvm::raw_ostream &stream) {
-                                  module.print(stream);
+                                  stream << module << '\n';
                                   return llvm::Error::success();
                                 });
   if (error)
@@ -89,6 +89,8 @@ FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &o
     metadata.erase(file);
   }
   metadata["weights"] = std::move(*written);
+  if (progress)
+    progress(kGeneratingCode, 0, 0);
   CompiledCode code;
   code.chip = chip->name;
   llvm::raw_string_ostream(code.metadata) << llvm::json::Value(std::move(metadata));

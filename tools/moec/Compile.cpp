@@ -80,6 +80,7 @@ int run(const Arguments &arguments) {
       status != kDone)
     return status;
   options.dumpIrFolder = arguments.text("--dump-ir").value_or("");
+  options.reportPath = arguments.text("--report").value_or("");
   std::string output =
       arguments.text("-o").value_or(defaultOutput(options.modelPath, format->second));
 
@@ -109,6 +110,7 @@ constexpr Option kOptions[] = {
     MOEC_CONTRIB_OPTION,
     {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir"},
     {"--dump-ir", "DIR", "write the IR after every stage"},
+    {"--report", "FILE", "write JSON: stages and their times, blocks, state, memory plan"},
 };
 
 } // namespace

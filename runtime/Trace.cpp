@@ -39,7 +39,7 @@ void Trace::start(int threads) {
   counters.clear();
 }
 
-void Trace::tokensPerExpert(int32_t site, const int64_t *offsets, int32_t experts) {
+void Trace::tokensPerExpert(int32_t site, const int32_t *offsets, int32_t experts) {
   Counter counter{site, traceClock(), {}};
   for (int32_t expert = 0; expert < experts; ++expert)
     counter.tokens.push_back(offsets[expert + 1] - offsets[expert]);

@@ -21,7 +21,7 @@ public:
   }
   void run(int64_t begin, int64_t end) { runs.push_back({-1, begin, end}); }
   /// `offsets` are where each expert's rows start, and where the last end.
-  void tokensPerExpert(int32_t site, const int64_t *offsets, int32_t experts);
+  void tokensPerExpert(int32_t site, const int32_t *offsets, int32_t experts);
 
   /// Writes Chrome's trace event format.
   Status write(const std::string &path, const Metadata &metadata) const;

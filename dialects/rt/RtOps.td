@@ -113,6 +113,9 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DestinationStyleOpI
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputsMutable(); }
     /// Attribute of functions that are kernels.
     static constexpr ::llvm::StringLiteral kKernelAttr = "rt.kernel";
+    /// Attribute of launches: the number of the input, a tensor<(e+1)xi32>, that
+    /// says where the rows of each of e experts start and the last end.
+    static constexpr ::llvm::StringLiteral kOffsetsAttr = "rt.offsets";
   }];
 }
 

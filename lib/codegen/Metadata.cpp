@@ -92,9 +92,13 @@ json::Array sites(ArrayRef<Attribute> list) {
   json::Array result;
   for (Attribute element : list) {
     auto site = cast<DictionaryAttr>(element);
-    result.push_back(json::Object{{"kernel", site.getAs<IntegerAttr>("kernel").getInt()},
-                                  {"name", site.getAs<StringAttr>("name").getValue()},
-                                  {"op", site.getAs<StringAttr>("op").getValue()}});
+    json::Object object{{"kernel", site.getAs<IntegerAttr>("kernel").getInt()},
+                        {"name", site.getAs<StringAttr>("name").getValue()},
+                        {"op", site.getAs<StringAttr>("op").getValue()}};
+    if (auto word = site.getAs<IntegerAttr>("word"))
+      object["tokens_per_expert"] = json::Object{
+          {"word", word.getInt()}, {"experts", site.getAs<IntegerAttr>("experts").getInt()}};
+    result.push_back(std::move(object));
   }
   return result;
 }

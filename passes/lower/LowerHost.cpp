@@ -198,10 +198,18 @@ private:
 
   void lower(rt::LaunchOp op) {
     Location loc = op.getLoc();
+    auto offsets = op->getAttrOfType<IntegerAttr>(rt::LaunchOp::kOffsetsAttr);
+    NamedAttrList site;
     SmallVector<Value> words;
-    for (Value operand : llvm::concat<Value>(SmallVector<Value>(op.getInputs()),
-                                             SmallVector<Value>(op.getOutputs())))
+    for (auto [index, operand] : llvm::enumerate(llvm::concat<Value>(
+             SmallVector<Value>(op.getInputs()), SmallVector<Value>(op.getOutputs())))) {
+      if (offsets && offsets.getInt() == static_cast<int64_t>(index)) {
+        int64_t experts = cast<MemRefType>(operand.getType()).getDimSize(0) - 1;
+        site.set("experts", builder.getI64IntegerAttr(experts));
+        site.set("word", builder.getI64IntegerAttr(words.size() + 1));
+      }
       appendWords(loc, operand, words);
+    }
     int64_t count = words.size() + 1;
     Value table = stackTable(count);
     for (auto [index, value] : llvm::enumerate(words))
@@ -210,10 +218,10 @@ private:
          {constant32(sites.size()), table, constant(count), toWord(loc, op.getGrid())});
     auto [entry, isNew] = kernels.insert({op.getKernelAttr().getAttr(), kernels.size()});
     auto kind = op->getAttrOfType<StringAttr>("rt.op");
-    sites.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("kernel", builder.getI64IntegerAttr(entry->second)),
-         builder.getNamedAttr("name", nodeName(op)),
-         builder.getNamedAttr("op", kind ? kind : op.getKernelAttr().getAttr())}));
+    site.set("kernel", builder.getI64IntegerAttr(entry->second));
+    site.set("name", nodeName(op));
+    site.set("op", kind ? kind : op.getKernelAttr().getAttr());
+    sites.push_back(site.getDictionary(main.getContext()));
     op.erase();
   }
 

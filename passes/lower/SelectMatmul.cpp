@@ -118,6 +118,7 @@ LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, moe::Grou
   SmallVector<Value> inputs{b.castTo(op.getX(), rowsType(layout.k, f32))};
   if (op.getSlots())
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
+  int64_t offsets = inputs.size();
   inputs.push_back(b.castTo(op.getOffsets(), RankedTensorType::get({layout.groups + 1}, i32)));
   inputs.push_back(table.packedWeight(b, *step, WeightView::of(op.getW())->weight.getSymName()));
   if (Value bias = joinedBias(b, op, layout))
@@ -127,6 +128,9 @@ LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, moe::Grou
   Value y =
       launch(b, table.matmul(matmul), matmulGrid(b, b.getLoc(), matmul, b.index(rows)), inputs,
              rowsType(columns, f32), {rows, b.getIndexAttr(columns)}, op->getName().getStringRef());
+  // Profiles tell an expert's tokens once: where they are gathered.
+  if (op.getSlots())
+    y.getDefiningOp()->setAttr(rt::LaunchOp::kOffsetsAttr, b.getI64IntegerAttr(offsets));
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();
 }

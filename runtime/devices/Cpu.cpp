@@ -30,7 +30,7 @@ public:
             trace.active() ? &trace : nullptr};
     if (job.trace && site.experts && site.offsetsWord < launch.words)
       trace.tokensPerExpert(launch.site,
-                            reinterpret_cast<const int64_t *>(launch.arguments[site.offsetsWord]),
+                            reinterpret_cast<const int32_t *>(launch.arguments[site.offsetsWord]),
                             site.experts);
     pool.run(launch.grid, work, &job);
     return status;

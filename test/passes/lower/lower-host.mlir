@@ -9,8 +9,9 @@ func.func private @k(memref<?xf32>, memref<4xf32>, memref<?xf32, strided<[?]>>, 
 // CHECK-SAME: (%[[CALL:.*]]: !llvm.ptr, %[[SERVICES:.*]]: !llvm.ptr, %[[INPUTS:.*]]: !llvm.ptr, %[[WEIGHTS:.*]]: !llvm.ptr) -> i32
 // CHECK-SAME: rt.inputs = [{onnx.name = "x", rt.type = memref<?xf32>}]
 // CHECK-SAME: rt.kernels = ["k"]
-// CHECK-SAME: rt.sites = [{kernel = 0 : i64, name = "/model/scale", op = "k"}]
+// CHECK-SAME: rt.sites = [{experts = 3 : i64, kernel = 0 : i64, name = "/model/scale", op = "k", word = 3 : i64}]
 // CHECK-SAME: rt.weights = ["w"]
+// Where the experts' rows start is word 3 of the launch's table.
 // The size of input 0 is word 1 of its view.
 // CHECK: llvm.getelementptr %[[INPUTS]][0]
 // CHECK: llvm.getelementptr %{{.*}}[1]
@@ -29,6 +30,6 @@ func.func @main(%x: memref<?xf32> {onnx.name = "x"}) {
   %n = memref.dim %x, %c0 : memref<?xf32>
   %w = rt.load_weight @w : memref<4xf32>
   %out = rt.output 0 [%n] : memref<?xf32, strided<[?]>>
-  rt.launch @k grid(%n) ins(%x, %w : memref<?xf32>, memref<4xf32>) outs(%out : memref<?xf32, strided<[?]>>) loc("/model/scale")
+  rt.launch @k grid(%n) ins(%x, %w : memref<?xf32>, memref<4xf32>) outs(%out : memref<?xf32, strided<[?]>>) {rt.offsets = 1 : i64} loc("/model/scale")
   return
 }

@@ -53,7 +53,7 @@ func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>,
   // CHECK: linalg.matmul
   %3 = linalg.matmul ins(%x, %w : tensor<?x8xf32>, tensor<8x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
 
-  // CHECK: rt.launch @matmul_f32_32x8_groups2_rows2_offsets_silu grid(%{{.*}}) ins(%[[X]], %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<?xi32>, tensor<3xi32>, tensor<2x1x8x64xf32>) outs(%{{.*}} : tensor<?x16xf32>)
+  // CHECK: rt.launch @matmul_f32_32x8_groups2_rows2_offsets_silu grid(%{{.*}}) ins(%[[X]], %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<?xi32>, tensor<3xi32>, tensor<2x1x8x64xf32>) outs(%{{.*}} : tensor<?x16xf32>) {rt.offsets = 2 : i64, rt.op = "moe.grouped_matmul"}
   %gate = rt.load_weight @gate : tensor<2x16x8xf32>
   %up = rt.load_weight @up : tensor<2x16x8xf32>
   %4 = moe.grouped_matmul %x, %gate slots(%slots : tensor<?xi32>) offsets(%offsets : tensor<3xi32>) w_up(%up : tensor<2x16x8xf32>)

@@ -64,7 +64,7 @@ typedef struct Sum {
   const float *present;
   int64_t presentStrides[4];
   float *sum;
-  const int64_t *offsets;
+  const int32_t *offsets;
 } Sum;
 
 /* One index is one new row. */
@@ -91,7 +91,7 @@ static int32_t entry(moec_call *call, const moec_services *services, const moec_
     services->fail(call, kNoRows);
   float *s = services->arena(call, batch * rows * kWidth * (int64_t)sizeof(float));
   /* The first is left to the runtime to free. */
-  int64_t *offsets = services->allocate(call, 3 * sizeof(int64_t));
+  int32_t *offsets = services->allocate(call, 3 * sizeof(int32_t));
   void *unused = services->allocate(call, 1000);
   services->release(call, unused);
 
@@ -105,7 +105,7 @@ static int32_t entry(moec_call *call, const moec_services *services, const moec_
   memcpy(appendTable.presentStrides, present.strides, sizeof appendTable.presentStrides);
   services->launch(call, 1, (uint64_t *)&appendTable, WORDS(Append), batch * kHeads);
 
-  offsets[0] = 0, offsets[1] = 1, offsets[2] = batch * rows;
+  offsets[0] = 0, offsets[1] = 1, offsets[2] = (int32_t)(batch * rows);
   services->output(call, 0, (int64_t[]){batch, rows, kWidth}, &result);
   Sum sumTable = {0, rows, pastRows, present.data, {0}, result.data, offsets};
   memcpy(sumTable.presentStrides, present.strides, sizeof sumTable.presentStrides);

@@ -175,26 +175,33 @@ Value TensorBuilder::less(Value lhs, Value rhs) {
   return arith::CmpIOp::create(*this, arith::CmpIPredicate::slt, lhs, rhs);
 }
 
+/// `type`, or vectors of it like `like`.
+static Type withShapeOf(Type like, Type type) {
+  auto vector = dyn_cast<VectorType>(like);
+  return vector ? Type(vector.clone(getElementTypeOrSelf(type))) : type;
+}
+
 Value TensorBuilder::convert(Value value, Type type) {
-  Type from = value.getType();
-  if (from == type)
+  Type from = getElementTypeOrSelf(value), to = getElementTypeOrSelf(type);
+  if (from == to)
     return value;
-  if (isa<FloatType>(from) && isa<FloatType>(type)) {
-    unsigned narrow = from.getIntOrFloatBitWidth(), wide = type.getIntOrFloatBitWidth();
+  type = withShapeOf(value.getType(), type);
+  if (isa<FloatType>(from) && isa<FloatType>(to)) {
+    unsigned narrow = from.getIntOrFloatBitWidth(), wide = to.getIntOrFloatBitWidth();
     if (narrow == wide) // f16 and bf16 share only f32
       return convert(convert(value, getF32Type()), type);
     if (narrow < wide)
       return arith::ExtFOp::create(*this, type, value);
     return arith::TruncFOp::create(*this, type, value);
   }
-  if (isa<FloatType>(type)) {
+  if (isa<FloatType>(to)) {
     if (from.isIndex())
-      value = arith::IndexCastOp::create(*this, getI64Type(), value);
+      value = arith::IndexCastOp::create(*this, withShapeOf(type, getI64Type()), value);
     return arith::SIToFPOp::create(*this, type, value);
   }
-  if (from.isIndex() || type.isIndex())
+  if (from.isIndex() || to.isIndex())
     return arith::IndexCastOp::create(*this, type, value);
-  if (from.getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth())
+  if (from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth())
     return arith::ExtSIOp::create(*this, type, value);
   return arith::TruncIOp::create(*this, type, value);
 }

@@ -4,15 +4,9 @@ using namespace mlir;
 
 namespace moec {
 
-func::FuncOp KernelTable::matmul(const Matmul &matmul) {
-  for (auto &[known, kernel] : matmuls)
-    if (known == matmul)
-      return kernel;
-  Operation *module = symbols.getOp();
-  OpBuilder builder(module->getContext());
-  func::FuncOp kernel = buildMatmul(builder, matmul, chip);
-  symbols.insert(kernel, module->getRegion(0).front().begin());
-  matmuls.push_back({matmul, kernel});
+func::FuncOp KernelTable::insert(llvm::Any spec, func::FuncOp kernel) {
+  symbols.insert(kernel, symbols.getOp()->getRegion(0).front().begin());
+  kernels.push_back({std::move(spec), kernel});
   return kernel;
 }
 

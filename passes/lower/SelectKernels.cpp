@@ -37,7 +37,7 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op).Case<linalg::MatmulOp, moe::GroupedMatmulOp>(
-          [&](auto op) { (void)selectMatmul(table, rewriter, op); });
+          [&](auto op) { (void)selectKernel(table, rewriter, op); });
   }
 };
 

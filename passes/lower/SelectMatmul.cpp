@@ -1,4 +1,5 @@
 //===- SelectMatmul.cpp - products by weights become matmul kernels --------===//
+#include "lib/kernels/cpu/Matmul.h"
 #include "passes/lower/KernelTable.h"
 #include "passes/lower/WeightView.h"
 
@@ -71,7 +72,7 @@ Value joinedBias(TensorBuilder &b, moe::GroupedMatmulOp op, const PackedLayout &
 
 } // namespace
 
-LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, linalg::MatmulOp op) {
+LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, linalg::MatmulOp op) {
   Value x = op.getInputs()[0], init = op.getOutputs()[0];
   std::optional<WeightView> view = WeightView::of(op.getInputs()[1]);
   if (!view || op.hasUserDefinedMaps() || !elementOf(x).isF32() || !elementOf(init).isF32())
@@ -88,14 +89,14 @@ LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, linalg::M
   TensorBuilder b(rewriter, op.getLoc());
   OpFoldResult rows = b.size(x, 0);
   Value weights = table.packedWeight(b, step, view->weight.getSymName());
-  Value y = launch(b, table.matmul(matmul), matmulGrid(b, b.getLoc(), matmul, b.index(rows)),
+  Value y = launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)),
                    {b.castTo(x, rowsType(k, b.getF32Type())), weights}, rowsType(n, b.getF32Type()),
                    {rows, b.getIndexAttr(n)}, "matmul");
   rewriter.replaceOp(op, b.castTo(y, op.getResult(0).getType()));
   return success();
 }
 
-LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
+LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
   bool isF32 = elementOf(op.getX()).isF32() && elementOf(op.getW()).isF32() &&
                op.getElement().isF32() && (!op.getBias() || elementOf(op.getBias()).isF32());
   if (!isF32 || op.getQuant() || op.getInputScales() || op.getExperts() || !op.getOffsets())
@@ -126,7 +127,7 @@ LogicalResult selectMatmul(KernelTable &table, RewriterBase &rewriter, moe::Grou
   OpFoldResult rows = b.size(op.getSlots() ? op.getSlots() : op.getX(), 0);
   int64_t columns = layout.resultColumns();
   Value y =
-      launch(b, table.matmul(matmul), matmulGrid(b, b.getLoc(), matmul, b.index(rows)), inputs,
+      launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
              rowsType(columns, f32), {rows, b.getIndexAttr(columns)}, op->getName().getStringRef());
   // Profiles tell an expert's tokens once: where they are gathered.
   if (op.getSlots())

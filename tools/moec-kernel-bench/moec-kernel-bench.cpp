@@ -55,10 +55,10 @@ public:
     Chip chip = *parseChip(chipName);
     this->matmul.layout.width = matmulTile(chip).width();
     auto program = launchProgram(
-        context, [&](OpBuilder &builder) { return buildMatmul(builder, this->matmul, chip); },
+        context, [&](OpBuilder &builder) { return this->matmul.build(builder, chip); },
         matmul.hasRows ? 1 : 0,
         [&](OpBuilder &builder, Value rows) {
-          return matmulGrid(builder, builder.getUnknownLoc(), this->matmul, rows);
+          return this->matmul.grid(builder, builder.getUnknownLoc(), rows);
         });
     CompileOptions options;
     options.chip = chipName;

@@ -1,7 +1,7 @@
 #include "lib/kernels/cpu/Matmul.h"
 
 #include "dialects/moe/Activation.h"
-#include "dialects/rt/RtDialect.h"
+#include "lib/kernels/cpu/KernelBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -39,8 +39,8 @@ PanelVectors vectorsOf(const PackedLayout &layout, const MatmulTile &tile, int64
 /// Emits the body of one matmul kernel.
 class MatmulEmitter {
 public:
-  MatmulEmitter(TensorBuilder &b, const Matmul &matmul, const Chip &chip, ValueRange arguments)
-      : b(b), matmul(matmul), layout(matmul.layout), tile(matmulTile(chip)), fma(chip.fma),
+  MatmulEmitter(KernelBuilder &b, const Matmul &matmul, const Chip &chip, ValueRange arguments)
+      : b(b), matmul(matmul), layout(matmul.layout), tile(matmulTile(chip)),
         vector(VectorType::get(tile.lanes, b.getF32Type())) {
     auto next = [&] {
       Value value = arguments.front();
@@ -59,7 +59,7 @@ public:
 
   void emit() {
     Value total = memref::DimOp::create(b, y, 0);
-    loop(begin, end, 1, [&](Value index) {
+    b.forEach(begin, end, 1, [&](Value index) {
       if (matmul.hasOffsets)
         emitGrouped(index, total);
       else
@@ -73,12 +73,12 @@ private:
     Value panels = b.index(layout.panels()), groups = b.index(layout.groups);
     group = arith::DivUIOp::create(b, index, panels);
     Value panel = arith::RemUIOp::create(b, index, panels);
-    Value first = loadIndex(offsets, group);
-    ifElse(
+    Value first = b.loadIndex(offsets, group);
+    b.ifElse(
         b.less(group, groups),
         [&] {
           Value next = b.add(group, b.index(1));
-          emitPanel(panel, first, loadIndex(offsets, next));
+          emitPanel(panel, first, b.loadIndex(offsets, next));
         },
         [&] { emitZeros(panel, first, total); });
   }
@@ -102,7 +102,7 @@ private:
       return body(layout.resultWidth());
     if (fullPanels() == 0)
       return body(tail);
-    ifElse(
+    b.ifElse(
         b.less(panel, b.index(fullPanels())), [&] { body(layout.resultWidth()); },
         [&] { body(tail); });
   }
@@ -112,7 +112,8 @@ private:
       PanelVectors vectors = vectorsOf(layout, tile, columns);
       Value rest = arith::RemUIOp::create(b, b.sub(last, first), b.index(tile.rows));
       Value full = b.sub(last, rest);
-      loop(first, full, tile.rows, [&](Value row) { emitRows(vectors, panel, row, tile.rows); });
+      b.forEach(first, full, tile.rows,
+                [&](Value row) { emitRows(vectors, panel, row, tile.rows); });
       auto cases = llvm::to_vector(llvm::seq<int64_t>(1, tile.rows));
       auto remainder = scf::IndexSwitchOp::create(b, TypeRange{}, rest, cases, cases.size());
       OpBuilder::InsertionGuard guard(b);
@@ -131,7 +132,7 @@ private:
       PanelVectors vectors = vectorsOf(layout, tile, columns);
       unsigned results = vectors.offsets.size() / (layout.isGated() ? 2 : 1);
       SmallVector<Value> zeros(results, b.constant(vector, 0));
-      loop(first, last, 1, [&](Value row) { store(vectors, panel, row, zeros); });
+      b.forEach(first, last, 1, [&](Value row) { store(vectors, panel, row, zeros); });
     });
   }
 
@@ -151,7 +152,7 @@ private:
   Value sourceRow(Value row) {
     if (!rows)
       return row;
-    Value source = loadIndex(rows, row);
+    Value source = b.loadIndex(rows, row);
     return matmul.rowDivisor == 1
                ? source
                : arith::DivUIOp::create(b, source, b.index(matmul.rowDivisor)).getResult();
@@ -190,9 +191,7 @@ private:
       Value factor = vector::BroadcastOp::create(b, vector, element);
       for (size_t j = 0; j < w.size(); ++j) {
         Value &sum = sums[i * w.size() + j];
-        // vector.fma may become two roundings; this one is exact.
-        sum = fma ? math::FmaOp::create(b, factor, w[j], sum).getResult()
-                  : b.add(sum, b.mul(factor, w[j]));
+        sum = b.multiplyAdd(factor, w[j], sum);
       }
     }
   }
@@ -269,31 +268,10 @@ private:
     }
   }
 
-  Value loadIndex(Value table, Value at) {
-    return b.convert(memref::LoadOp::create(b, table, at), b.getIndexType());
-  }
-
-  void loop(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
-    auto op = scf::ForOp::create(b, from, to, b.index(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(op.getBody());
-    body(op.getInductionVar());
-  }
-
-  void ifElse(Value condition, function_ref<void()> yes, function_ref<void()> no) {
-    auto op = scf::IfOp::create(b, condition, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(op.thenBlock());
-    yes();
-    b.setInsertionPointToStart(op.elseBlock());
-    no();
-  }
-
-  TensorBuilder &b;
+  KernelBuilder &b;
   const Matmul &matmul;
   const PackedLayout &layout;
   MatmulTile tile;
-  bool fma;
   VectorType vector;
   Value x, rows, offsets, weights, bias, y, begin, end;
   Value group;
@@ -316,7 +294,6 @@ SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
   if (matmul.hasBias)
     types.push_back(MemRefType::get({matmul.layout.groups, matmul.layout.n}, f32));
   types.push_back(rows(matmul.layout.resultColumns()));
-  types.append(2, builder.getIndexType());
   return types;
 }
 
@@ -347,26 +324,18 @@ std::string Matmul::name() const {
   return name;
 }
 
-func::FuncOp buildMatmul(OpBuilder &builder, const Matmul &matmul, const Chip &chip) {
-  Location loc = builder.getUnknownLoc();
-  auto type = builder.getFunctionType(argumentTypes(builder, matmul), {});
-  auto kernel = func::FuncOp::create(builder, loc, matmul.name(), type);
-  kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
-  kernel.setPrivate();
-  Block *entry = kernel.addEntryBlock();
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(entry);
-  TensorBuilder b(builder, loc);
-  MatmulEmitter(b, matmul, chip, entry->getArguments()).emit();
-  func::ReturnOp::create(b);
-  return kernel;
+func::FuncOp Matmul::build(OpBuilder &builder, const Chip &chip) const {
+  return defineKernel(builder, chip, name(), argumentTypes(builder, *this),
+                      [&](KernelBuilder &b, ValueRange arguments) {
+                        MatmulEmitter(b, *this, chip, arguments).emit();
+                      });
 }
 
-Value matmulGrid(OpBuilder &builder, Location loc, const Matmul &matmul, Value rows) {
+Value Matmul::grid(OpBuilder &builder, Location loc, Value rows) const {
   TensorBuilder b(builder, loc);
-  Value panels = b.index(matmul.layout.panels());
-  if (matmul.hasOffsets)
-    return b.mul(panels, b.index(matmul.layout.groups + 1));
+  Value panels = b.index(layout.panels());
+  if (hasOffsets)
+    return b.mul(panels, b.index(layout.groups + 1));
   return b.mul(panels, arith::CeilDivUIOp::create(b, rows, b.index(kRowsPerBlock)));
 }
 

@@ -20,6 +20,13 @@ MatmulTile matmulTile(const Chip &chip);
 
 /// y[r] = activation(W x[rows[r] / rowDivisor] + b) in f32, with the matrix of
 /// the group that r is in.
+///
+/// The kernel's inputs are x [?,k], then rows [?] and offsets [groups+1] of
+/// i32, the packed matrices and the bias [groups,n], each if there is one; its
+/// output is y [?,columns]. Rows of x and y are contiguous.
+///
+/// Each sum has one accumulator and ascends, so that a row's result depends
+/// neither on the rows around it nor on the split of the grid.
 struct Matmul {
   PackedLayout layout;
   /// Whether r selects a row of x through a table, or is one.
@@ -35,18 +42,9 @@ struct Matmul {
   bool operator==(const Matmul &) const = default;
   /// What a reader wants to see; different products may share it.
   std::string name() const;
+  mlir::func::FuncOp build(mlir::OpBuilder &builder, const Chip &chip) const;
+  /// The size of the kernel's grid for `rows` rows of the result.
+  mlir::Value grid(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value rows) const;
 };
-
-/// A kernel whose inputs are x [?,k], then rows [?] and offsets [groups+1] of
-/// i32, the packed matrices and the bias [groups,n], each if there is one, and
-/// whose output is y [?,columns]. Rows of x and y are contiguous.
-///
-/// Each sum has one accumulator and ascends, so that a row's result depends
-/// neither on the rows around it nor on the split of the grid.
-mlir::func::FuncOp buildMatmul(mlir::OpBuilder &builder, const Matmul &matmul, const Chip &chip);
-
-/// The size of the kernel's grid for `rows` rows of the result.
-mlir::Value matmulGrid(mlir::OpBuilder &builder, mlir::Location loc, const Matmul &matmul,
-                       mlir::Value rows);
 
 } // namespace moec

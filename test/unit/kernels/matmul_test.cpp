@@ -21,10 +21,10 @@ std::string programOf(const Matmul &matmul, const Chip &chip) {
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   auto module = launchProgram(
-      context, [&](OpBuilder &builder) { return buildMatmul(builder, matmul, chip); },
+      context, [&](OpBuilder &builder) { return matmul.build(builder, chip); },
       matmul.hasRows ? 1 : 0,
       [&](OpBuilder &builder, Value rows) {
-        return matmulGrid(builder, builder.getUnknownLoc(), matmul, rows);
+        return matmul.grid(builder, builder.getUnknownLoc(), rows);
       });
   std::string text;
   llvm::raw_string_ostream(text) << *module;

@@ -19,11 +19,13 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-/// State may be a part of a larger buffer, so its strides are known at run time.
+/// State may be a part of a larger buffer, so its strides are known at run time,
+/// but for the last: rows are contiguous.
 MemRefType outputType(RankedTensorType type, bool isState) {
   if (!isState)
     return MemRefType::get(type.getShape(), type.getElementType());
   SmallVector<int64_t> strides(type.getRank(), ShapedType::kDynamic);
+  strides.back() = 1;
   return MemRefType::get(type.getShape(), type.getElementType(),
                          StridedLayoutAttr::get(type.getContext(), 0, strides));
 }

@@ -98,8 +98,9 @@ struct DetectStatePass : impl::DetectStatePassBase<DetectStatePass> {
     }
     pair.set("axis", builder.getI64IntegerAttr(kPositions));
     main.setResultAttr(output, "rt.state", pair.getDictionary(&getContext()));
-    // The session hands out a part of a larger buffer.
+    // The session hands out a part of a larger buffer, of contiguous rows.
     SmallVector<int64_t> strides(cast<ShapedType>(past.getType()).getRank(), ShapedType::kDynamic);
+    strides.back() = 1;
     main.setArgAttr(input, bufferization::BufferizationDialect::kBufferLayoutAttrName,
                     StridedLayoutAttr::get(&getContext(), 0, strides));
   }

@@ -3,7 +3,7 @@
 // RUN: moec-opt %s --moec-detect-state --split-input-file | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK-SAME: %{{.*}}: tensor<?x2x?x8xf32> {bufferization.buffer_layout = strided<[?, ?, ?, ?]>, onnx.name = "past"}
+// CHECK-SAME: %{{.*}}: tensor<?x2x?x8xf32> {bufferization.buffer_layout = strided<[?, ?, ?, 1]>, onnx.name = "past"}
 // CHECK-SAME: -> (tensor<?x2x?x8xf32> {onnx.name = "present", rt.state = {axis = 2 : i64, input = 0 : i64}})
 func.func @main(%past: tensor<?x2x?x8xf32> {onnx.name = "past"}, %new: tensor<?x?x2x8xf32>, %dest: tensor<?x2x?x8xf32>)
     -> (tensor<?x2x?x8xf32> {onnx.name = "present"}) {

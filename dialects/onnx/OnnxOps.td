@@ -88,6 +88,16 @@ def Onnx_AbsentOp : Onnx_Op<"absent", [Pure]> {
 
 def Onnx_YieldOp : Onnx_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "Ends a subgraph with its outputs";
+  let description = [{
+    Example:
+    ```mlir
+    %y = onnx.node "If" version 16 (%c) {
+      onnx.yield %a : tensor<4xf32>
+    }, {
+      onnx.yield %b : tensor<4xf32>
+    } : (tensor<i1>) -> !onnx.unknown
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$outputs);
   let assemblyFormat = "($outputs^ `:` type($outputs))? attr-dict";
 }

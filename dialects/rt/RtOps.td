@@ -77,6 +77,14 @@ def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemWrite]>]> {
 
 def Rt_ArenaOp : Rt_Op<"arena", [MemoryEffects<[MemWrite]>]> {
   let summary = "The session's arena, of at least the given number of bytes";
+  let description = [{
+    There is at most one in a host program. What it held before is undefined.
+
+    Example:
+    ```mlir
+    %arena = rt.arena %bytes : memref<?xi8>
+    ```
+  }];
   let arguments = (ins Index:$bytes);
   let results = (outs MemRefRankOf<[I8], [1]>:$result);
   let assemblyFormat = "$bytes attr-dict `:` type($result)";

@@ -54,6 +54,11 @@ StringRef findFault(Operation *op, Stage stage) {
       return "was not lowered";
     if (isa<memref::AllocOp>(op))
       return isInKernel(op) ? "allocates in a kernel" : "";
+    // Scratch memory of a kernel is on the stack: of a size that is known, once.
+    if (auto scratch = dyn_cast<memref::AllocaOp>(op); scratch && isInKernel(op))
+      return scratch.getType().hasStaticShape() && isa<FunctionOpInterface>(op->getParentOp())
+                 ? ""
+                 : "allocates stack memory without a bound";
     return hasEffect<MemoryEffects::Allocate>(op) ? "allocates neither in the arena nor on the heap"
                                                   : "";
   case Stage::emit:

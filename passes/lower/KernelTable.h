@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/TensorBuilder.h"
+#include "dialects/attn/AttnDialect.h"
 #include "dialects/moe/MoeDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "lib/kernels/cpu/Chip.h"
@@ -51,5 +52,7 @@ mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewrite
                                  mlir::linalg::MatmulOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
+                                 attn::AttentionOp op);
 
 } // namespace moec

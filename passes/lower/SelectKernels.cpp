@@ -36,8 +36,9 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     main.walk([&](Operation *op) { operations.push_back(op); });
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
-      llvm::TypeSwitch<Operation *>(op).Case<linalg::MatmulOp, moe::GroupedMatmulOp>(
-          [&](auto op) { (void)selectKernel(table, rewriter, op); });
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, attn::AttentionOp>(
+              [&](auto op) { (void)selectKernel(table, rewriter, op); });
   }
 };
 

@@ -25,8 +25,7 @@ protected:
     if (known == models.end()) {
       moec::CompileOptions options;
       options.chip = GetParam();
-      known =
-          models.emplace(GetParam(), compileAndLoad(kDemoFolder / "demo.onnx", options)).first;
+      known = models.emplace(GetParam(), compileAndLoad(kDemoFolder / "demo.onnx", options)).first;
     }
     model = known->second.get();
     if (!model && std::string(moec_last_error()).find("this machine lacks") != std::string::npos)

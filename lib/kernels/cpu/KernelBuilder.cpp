@@ -11,10 +11,19 @@ using namespace mlir;
 namespace moec {
 
 void KernelBuilder::forEach(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
-  auto op = scf::ForOp::create(*this, from, to, index(step));
+  forEach(from, to, step, {}, [&](Value at, MutableArrayRef<Value>) { body(at); });
+}
+
+SmallVector<Value> KernelBuilder::forEach(Value from, Value to, int64_t step, ValueRange state,
+                                          function_ref<void(Value, MutableArrayRef<Value>)> body) {
+  auto loop = scf::ForOp::create(*this, from, to, index(step), state);
   OpBuilder::InsertionGuard guard(*this);
-  setInsertionPointToStart(op.getBody());
-  body(op.getInductionVar());
+  setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> carried(loop.getRegionIterArgs());
+  body(loop.getInductionVar(), carried);
+  if (!carried.empty())
+    scf::YieldOp::create(*this, carried);
+  return llvm::to_vector_of<Value>(loop.getResults());
 }
 
 void KernelBuilder::ifElse(Value condition, function_ref<void()> yes, function_ref<void()> no) {
@@ -36,8 +45,7 @@ Value KernelBuilder::broadcast(Value scalar) {
 }
 
 /// Combines halves of the lanes until one is left.
-static Value foldLanes(KernelBuilder &b, Value vector,
-                       function_ref<Value(Value, Value)> combine) {
+static Value foldLanes(KernelBuilder &b, Value vector, function_ref<Value(Value, Value)> combine) {
   for (int64_t width = b.lanes() / 2; width > 0; width /= 2) {
     auto low = llvm::to_vector(llvm::seq<int64_t>(0, width));
     auto high = llvm::to_vector(llvm::seq<int64_t>(width, 2 * width));
@@ -63,30 +71,50 @@ void KernelBuilder::forVectors(int64_t size, function_ref<void(Value, int64_t)> 
     body(index(size - tail), tail);
 }
 
+/// `at`, `lane` elements further.
+static SmallVector<Value> further(KernelBuilder &b, ValueRange at, int64_t lane) {
+  SmallVector<Value> element(at);
+  element.back() = b.add(element.back(), b.index(lane));
+  return element;
+}
+
 Value KernelBuilder::loadFloats(Value memref, ValueRange at, int64_t count) {
-  VectorType type = vectorOf(cast<MemRefType>(memref.getType()).getElementType());
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
   if (count == lanes())
-    return convert(vector::LoadOp::create(*this, type, memref, at), vector());
-  Value mask = vector::ConstantMaskOp::create(*this, vectorOf(getI1Type()), count);
-  return convert(
-      vector::MaskedLoadOp::create(*this, type, memref, at, mask, constant(type, 0)), vector());
+    return convert(vector::LoadOp::create(*this, vectorOf(element), memref, at), getF32Type());
+  if (element.isF32()) {
+    Value mask = vector::ConstantMaskOp::create(*this, vectorOf(getI1Type()), count);
+    return vector::MaskedLoadOp::create(*this, vector(), memref, at, mask, constant(vector(), 0));
+  }
+  // LLVM converts narrow floats there and back where a chip has no masks.
+  SmallVector<Value> values(lanes(), constant(getF32Type(), 0));
+  for (int64_t lane = 0; lane < count; ++lane)
+    values[lane] =
+        convert(memref::LoadOp::create(*this, memref, further(*this, at, lane)), getF32Type());
+  return vector::FromElementsOp::create(*this, vector(), values);
 }
 
 void KernelBuilder::storeFloats(Value vector, Value memref, ValueRange at, int64_t count) {
-  vector = convert(vector, vectorOf(cast<MemRefType>(memref.getType()).getElementType()));
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
   if (count == lanes()) {
-    vector::StoreOp::create(*this, vector, memref, at);
-    return;
+    vector::StoreOp::create(*this, convert(vector, element), memref, at);
+  } else if (element.isF32()) {
+    Value mask = vector::ConstantMaskOp::create(*this, vectorOf(getI1Type()), count);
+    vector::MaskedStoreOp::create(*this, memref, at, mask, vector);
+  } else {
+    for (int64_t lane = 0; lane < count; ++lane) {
+      Value value = vector::ExtractOp::create(*this, vector, lane);
+      memref::StoreOp::create(*this, convert(value, element), memref, further(*this, at, lane));
+    }
   }
-  Value mask = vector::ConstantMaskOp::create(*this, vectorOf(getI1Type()), count);
-  vector::MaskedStoreOp::create(*this, memref, at, mask, vector);
 }
 
 Value KernelBuilder::loadIndex(Value memref, ValueRange at) {
   return convert(memref::LoadOp::create(*this, memref, at), getIndexType());
 }
 
-func::FuncOp defineKernel(OpBuilder &builder, const Chip &chip, StringRef name, ArrayRef<Type> types,
+func::FuncOp defineKernel(OpBuilder &builder, const Chip &chip, StringRef name,
+                          ArrayRef<Type> types,
                           function_ref<void(KernelBuilder &, ValueRange)> body) {
   // Equal kernels are shared, so a kernel has no location of its own.
   Location loc = builder.getUnknownLoc();

@@ -16,6 +16,11 @@ public:
   /// Runs `body` for from, from + step, ... below `to`.
   void forEach(mlir::Value from, mlir::Value to, int64_t step,
                llvm::function_ref<void(mlir::Value)> body);
+  /// The same, with values that `body` updates from one step to the next; returns
+  /// the last ones.
+  llvm::SmallVector<mlir::Value>
+  forEach(mlir::Value from, mlir::Value to, int64_t step, mlir::ValueRange state,
+          llvm::function_ref<void(mlir::Value, llvm::MutableArrayRef<mlir::Value>)> body);
   void ifElse(mlir::Value condition, llvm::function_ref<void()> yes, llvm::function_ref<void()> no);
 
   /// The f32 elements of a register, and a vector of so many `element`s.
@@ -47,9 +52,8 @@ private:
 
 /// A private kernel called `name`. Its arguments are of `types`, followed by
 /// the range of the grid, [begin, end), that it computes; `body` takes all.
-mlir::func::FuncOp
-defineKernel(mlir::OpBuilder &builder, const Chip &chip, llvm::StringRef name,
-             llvm::ArrayRef<mlir::Type> types,
-             llvm::function_ref<void(KernelBuilder &, mlir::ValueRange)> body);
+mlir::func::FuncOp defineKernel(mlir::OpBuilder &builder, const Chip &chip, llvm::StringRef name,
+                                llvm::ArrayRef<mlir::Type> types,
+                                llvm::function_ref<void(KernelBuilder &, mlir::ValueRange)> body);
 
 } // namespace moec

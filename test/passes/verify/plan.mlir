@@ -37,6 +37,21 @@ func.func private @kernel(%x: memref<?xf32>, %from: index, %to: index) attribute
 
 // -----
 
+// Kernels have scratch memory on the stack, of a size that is known, once.
+func.func private @kernel(%x: memref<?xf32>, %from: index, %to: index) attributes {rt.kernel} {
+  %c1 = arith.constant 1 : index
+  %a = memref.alloca() : memref<16xf32>
+  // expected-error @below {{'memref.alloca' allocates stack memory without a bound}}
+  %b = memref.alloca(%to) : memref<?xf32>
+  scf.for %i = %from to %to step %c1 {
+    // expected-error @below {{'memref.alloca' allocates stack memory without a bound}}
+    %c = memref.alloca() : memref<16xf32>
+  }
+  return
+}
+
+// -----
+
 func.func @main(%x: memref<4xf32>) {
   %c0 = arith.constant 0 : index
   // expected-error @below {{'bufferization.to_tensor' handles tensors after they became memory}}

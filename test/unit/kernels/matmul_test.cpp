@@ -5,7 +5,7 @@
 #include "mlir/IR/DialectRegistry.h"
 #include "moec/InitAll.h"
 #include "test/unit/dialects/program.h"
-#include "gtest/gtest.h"
+#include "test/unit/kernels/chip_suite.h"
 #include <cmath>
 
 using namespace mlir;
@@ -52,23 +52,11 @@ Array row(const Array &x, int64_t index) {
           {x.values.begin() + index * width, x.values.begin() + (index + 1) * width}};
 }
 
-class MatmulTest : public testing::TestWithParam<const char *> {
+class MatmulTest : public ChipSuite {
 protected:
-  void SetUp() override {
-    std::optional<Chip> parsed = parseChip(GetParam());
-    ASSERT_TRUE(parsed);
-    chip = *parsed;
-    for (const std::string &feature : chip.required)
-      if (!llvm::is_contained(parseChip("native")->required, feature))
-        GTEST_SKIP() << "this machine lacks " << feature;
-  }
-
   PackedLayout layout(int64_t groups, int64_t n, int64_t k, GateRows gate = GateRows::none) {
     return {groups, n, k, matmulTile(chip).width(), gate};
   }
-
-  Chip chip;
-  std::mt19937 random{7};
 };
 
 TEST_P(MatmulTest, DenseMatchesDouble) {
@@ -154,12 +142,6 @@ TEST_P(MatmulTest, GroupedWithGateAndBiasMatchesDouble) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Chips, MatmulTest,
-                         testing::Values("native", "x86-64-v4", "x86-64-v3", "x86-64-v2"),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+MOEC_ON_ALL_CHIPS(MatmulTest);
 
 } // namespace

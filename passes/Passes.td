@@ -130,7 +130,8 @@ def SelectKernelsPass : Pass<"moec-select-kernels", "mlir::ModuleOp"> {
   }];
   let options = [Option<"chip", "chip", "std::string", "\"native\"",
                         "what to generate code for: native, or a level such as x86-64-v3">];
-  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::func::FuncDialect",
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect",
+                           "mlir::func::FuncDialect", "mlir::linalg::LinalgDialect",
                            "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect", "mlir::tensor::TensorDialect",
                            "mlir::vector::VectorDialect", "moec::rt::RtDialect"];

@@ -29,14 +29,18 @@ Value KernelTable::packedWeight(TensorBuilder &b, const PackStep &step, StringRe
   return rt::LoadWeightOp::create(b, type, weight.getSymName());
 }
 
+SmallVector<Value> launch(TensorBuilder &b, func::FuncOp kernel, Value grid, ValueRange inputs,
+                          ValueRange outputs, StringRef op) {
+  auto launch =
+      rt::LaunchOp::create(b, outputs.getTypes(), kernel.getSymName(), grid, inputs, outputs);
+  launch->setAttr("rt.op", b.getStringAttr(op));
+  return llvm::to_vector_of<Value>(launch.getResults());
+}
+
 Value launch(TensorBuilder &b, func::FuncOp kernel, Value grid, ValueRange inputs,
              RankedTensorType type, TensorBuilder::Sizes sizes, StringRef op) {
   Value output = tensor::EmptyOp::create(b, sizes, type.getElementType());
-  output = b.castTo(output, type);
-  auto launch =
-      rt::LaunchOp::create(b, type, kernel.getSymName(), grid, inputs, ValueRange(output));
-  launch->setAttr("rt.op", b.getStringAttr(op));
-  return launch.getResult(0);
+  return launch(b, kernel, grid, inputs, b.castTo(output, type), op)[0];
 }
 
 } // namespace moec

@@ -41,18 +41,35 @@ private:
   llvm::DenseMap<mlir::Attribute, rt::WeightOp> weights;
 };
 
-/// Launches `kernel` into a new tensor of `type` and `sizes`; `op` is what it
-/// computes, for profiles.
+/// Launches `kernel` into `outputs`; `op` is what it computes, for profiles.
+llvm::SmallVector<mlir::Value> launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid,
+                                      mlir::ValueRange inputs, mlir::ValueRange outputs,
+                                      llvm::StringRef op);
+/// The same into a new tensor of `type` and `sizes`.
 mlir::Value launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid,
                    mlir::ValueRange inputs, mlir::RankedTensorType type, TensorBuilder::Sizes sizes,
                    llvm::StringRef op);
+
+/// Whether kernels load and store elements of the type.
+inline bool isKernelFloat(mlir::Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+/// Whether a size can be part of a kernel's key.
+inline bool isKnownSize(int64_t size) { return !mlir::ShapedType::isDynamic(size) && size > 0; }
 
 /// Replaces `op` by the launch of a kernel, if one computes it.
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  mlir::linalg::MatmulOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
+                                 moe::CombineOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
+                                 attn::CacheAppendOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
+                                 attn::LayerNormOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
+                                 attn::RmsNormOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter, attn::RopeOp op);
 
 } // namespace moec

@@ -2,8 +2,6 @@
 #include "lib/kernels/cpu/Attention.h"
 #include "passes/lower/KernelTable.h"
 
-#include "dialects/attn/AttnDialect.h"
-
 using namespace mlir;
 
 namespace moec {
@@ -12,18 +10,15 @@ namespace {
 /// Threads have stacks of megabytes; a kernel's scratch memory takes this much.
 constexpr int64_t kMaxScratchElements = 1 << 18;
 
-bool isKernelFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
-
 RankedTensorType typeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()); }
 
 /// What a kernel has to compute, if one can.
 std::optional<Attention> attentionOf(attn::AttentionOp op) {
   RankedTensorType q = typeOf(op.getQ()), k = typeOf(op.getK()), v = typeOf(op.getV());
-  auto isKnown = [](int64_t size) { return !ShapedType::isDynamic(size) && size > 0; };
   int64_t heads = q.getDimSize(2), kvHeads = k.getDimSize(1);
   int64_t depth = q.getDimSize(3), valueDepth = v.getDimSize(3);
-  if (!isKernelFloat(q.getElementType()) || !isKnown(heads) || !isKnown(kvHeads) ||
-      !isKnown(depth) || !isKnown(valueDepth))
+  if (!isKernelFloat(q.getElementType()) || !isKnownSize(heads) || !isKnownSize(kvHeads) ||
+      !isKnownSize(depth) || !isKnownSize(valueDepth))
     return std::nullopt;
   Attention attention{.element = q.getElementType(),
                       .kvHeads = kvHeads,
@@ -92,11 +87,11 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Att
   SmallVector<OpFoldResult> sizes = b.sizes(op.getQ());
   sizes[2] = b.getIndexAttr(heads);
   sizes[3] = b.getIndexAttr(attention->valueDepth);
-  auto type = RankedTensorType::get({kDynamic, kDynamic, heads, attention->valueDepth},
-                                    attention->element);
+  auto type =
+      RankedTensorType::get({kDynamic, kDynamic, heads, attention->valueDepth}, attention->element);
   Value grid = attention->grid(b, b.getLoc(), b.index(sizes[0]), b.index(sizes[1]));
-  Value y = launch(b, table.kernel(*attention), grid, inputs, type, sizes,
-                   op->getName().getStringRef());
+  Value y =
+      launch(b, table.kernel(*attention), grid, inputs, type, sizes, op->getName().getStringRef());
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();
 }

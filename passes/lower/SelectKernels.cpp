@@ -1,6 +1,7 @@
 //===- SelectKernels.cpp - operations that have a fast kernel get it -------===//
 #include "passes/Passes.h"
 
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -37,7 +38,8 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
-          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, attn::AttentionOp>(
+          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, attn::AttentionOp,
+                attn::CacheAppendOp, attn::LayerNormOp, attn::RmsNormOp, attn::RopeOp>(
               [&](auto op) { (void)selectKernel(table, rewriter, op); });
   }
 };

@@ -143,9 +143,8 @@ private:
     store(to, endKeys, row);
     store(constant(-kInfinity), maxima, row);
     store(constant(0), totals, row);
-    b.forVectors(valueWidth, [&](Value e, int64_t width) {
-      b.storeFloats(splat(0), sums, {row, e}, width);
-    });
+    b.forVectors(valueWidth,
+                 [&](Value e, int64_t width) { b.storeFloats(splat(0), sums, {row, e}, width); });
   }
 
   /// Merges the sink and divides.
@@ -285,8 +284,8 @@ private:
   void emitSoftmax(Value row) {
     Value from = firstKeyOf(row), to = endKeyOf(row);
     Value none = b.constant(b.vectorOf(b.getI1Type()), 0);
-    SmallVector<Value> found = forPanels(
-        {splat(-kInfinity), none}, [&](Value panel, MutableArrayRef<Value> state) {
+    SmallVector<Value> found =
+        forPanels({splat(-kInfinity), none}, [&](Value panel, MutableArrayRef<Value> state) {
           for (int64_t j = 0; j < tile.vectors; ++j) {
             Value column = columnOf(panel, j), isInRange = isWithin(column, from, to);
             Value x = visibleScore(loadVector(scores, {row, column}), row, column, isInRange);
@@ -297,16 +296,15 @@ private:
         });
     Value m = b.maximumOfLanes(found[0]);
     Value isAny = vector::ReductionOp::create(b, vector::CombiningKind::OR, found[1]);
-    SmallVector<Value> total =
-        forPanels(splat(0), [&](Value panel, MutableArrayRef<Value> total) {
-          for (int64_t j = 0; j < tile.vectors; ++j) {
-            Value column = columnOf(panel, j), x = loadVector(scores, {row, column});
-            Value p = b.exp(b.sub(x, b.broadcast(m)));
-            total[0] = b.add(total[0], b.select(isMasked(x), splat(0), p));
-            vector::StoreOp::create(b, b.select(isMasked(x), splat(kMasked), p), scores,
-                                    ValueRange{row, column});
-          }
-        });
+    SmallVector<Value> total = forPanels(splat(0), [&](Value panel, MutableArrayRef<Value> total) {
+      for (int64_t j = 0; j < tile.vectors; ++j) {
+        Value column = columnOf(panel, j), x = loadVector(scores, {row, column});
+        Value p = b.exp(b.sub(x, b.broadcast(m)));
+        total[0] = b.add(total[0], b.select(isMasked(x), splat(0), p));
+        vector::StoreOp::create(b, b.select(isMasked(x), splat(kMasked), p), scores,
+                                ValueRange{row, column});
+      }
+    });
     store(m, chunkMaxima, row);
     store(b.sumOfLanes(total[0]), chunkTotals, row);
     store(arith::ExtUIOp::create(b, b.getI8Type(), isAny), hasHoles, row);
@@ -356,9 +354,7 @@ private:
     Value keeps = isMasked(chunk), starts = isMasked(before);
     Value merged = b.add(b.mul(la, wa), b.mul(lb, wb));
     Value l = b.select(keeps, la, b.select(starts, lb, merged));
-    auto put = [&](Value value, Value memref) {
-      vector::StoreOp::create(b, value, memref, row);
-    };
+    auto put = [&](Value value, Value memref) { vector::StoreOp::create(b, value, memref, row); };
     put(m, maxima);
     put(l, totals);
     put(b.select(starts, splat(kMasked), wa), weights);
@@ -449,29 +445,22 @@ private:
   Value chunkStart, keys;
 };
 
-/// [shape] with contiguous rows, part of any tensor.
-MemRefType rowsOf(ArrayRef<int64_t> shape, Type element) {
-  SmallVector<int64_t> strides(shape.size(), ShapedType::kDynamic);
-  strides.back() = 1;
-  auto layout = StridedLayoutAttr::get(element.getContext(), ShapedType::kDynamic, strides);
-  return MemRefType::get(shape, element, layout);
-}
-
 SmallVector<Type> argumentTypes(Builder &builder, const Attention &op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   int64_t heads = op.kvHeads * op.group;
   SmallVector<int64_t> any(4, kDynamic);
-  SmallVector<Type> types{rowsOf({kDynamic, kDynamic, heads, op.depth}, op.element),
-                          rowsOf({kDynamic, op.kvHeads, kDynamic, op.depth}, op.element),
-                          rowsOf({kDynamic, op.kvHeads, kDynamic, op.valueDepth}, op.element)};
+  SmallVector<Type> types{
+      contiguousRows({kDynamic, kDynamic, heads, op.depth}, op.element),
+      contiguousRows({kDynamic, op.kvHeads, kDynamic, op.depth}, op.element),
+      contiguousRows({kDynamic, op.kvHeads, kDynamic, op.valueDepth}, op.element)};
   if (op.hasBias)
-    types.push_back(rowsOf(any, builder.getF32Type()));
+    types.push_back(contiguousRows(any, builder.getF32Type()));
   if (op.hasMask)
-    types.push_back(rowsOf(any, builder.getI8Type()));
+    types.push_back(contiguousRows(any, builder.getI8Type()));
   if (op.sink)
     types.push_back(MemRefType::get(heads, op.sink));
   types.append(op.hasLengths + op.hasOffsets, MemRefType::get(kDynamic, builder.getI64Type()));
-  types.push_back(rowsOf({kDynamic, kDynamic, heads, op.valueDepth}, op.element));
+  types.push_back(contiguousRows({kDynamic, kDynamic, heads, op.valueDepth}, op.element));
   return types;
 }
 

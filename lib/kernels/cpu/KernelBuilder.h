@@ -50,6 +50,10 @@ private:
   const Chip &chip;
 };
 
+/// A tensor's memory whose rows are contiguous, while it may be part of a larger
+/// one.
+mlir::MemRefType contiguousRows(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
 /// A private kernel called `name`. Its arguments are of `types`, followed by
 /// the range of the grid, [begin, end), that it computes; `body` takes all.
 mlir::func::FuncOp defineKernel(mlir::OpBuilder &builder, const Chip &chip, llvm::StringRef name,

@@ -35,8 +35,8 @@ std::string Form::source() const {
 }
 
 std::vector<Array> Form::inputs(const Array &q, const Array &k, const Array &v, const Array &bias,
-                          const Array &mask, const Array &sink, const Array &lengths,
-                          const Array &offsets) const {
+                                const Array &mask, const Array &sink, const Array &lengths,
+                                const Array &offsets) const {
   std::vector<Array> all{q, k, v};
   for (auto [present, input] :
        {std::pair(this->bias, &bias), std::pair(this->mask, &mask), std::pair(this->sink, &sink),
@@ -93,7 +93,6 @@ Array attention(const Form &form, const std::vector<Array> &inputs) {
   return y;
 }
 
-
 Array slice(const Array &a, size_t dim, int64_t from, int64_t to) {
   std::vector<int64_t> shape = a.shape;
   shape[dim] = to - from;
@@ -108,6 +107,5 @@ Array slice(const Array &a, size_t dim, int64_t from, int64_t to) {
             a.values[(o * a.shape[dim] + d) * inner + i];
   return result;
 }
-
 
 } // namespace moec::test

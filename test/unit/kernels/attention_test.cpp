@@ -39,9 +39,8 @@ class AttentionTest : public ChipSuite {
 protected:
   /// The program of a form, which must have become a kernel.
   std::unique_ptr<Program> compile(const Form &form) {
-    return std::make_unique<Program>(form.source(), "moec-select-kernels{chip=" +
-                                                        std::string(GetParam()) + "}",
-                                     GetParam());
+    return std::make_unique<Program>(
+        form.source(), "moec-select-kernels{chip=" + std::string(GetParam()) + "}", GetParam());
   }
 
   void expectFormula(Form form, const Sizes &sizes, double threshold = 2e-6,
@@ -61,10 +60,10 @@ constexpr Sizes kGrouped{2, 5, 6, 2, 150, 24, 10};
 
 TEST_P(AttentionTest, ShapesOfAllKinds) {
   // Many, grouped and shared key heads; odd widths; no queries, keys or both.
-  for (const Sizes &sizes : {Sizes{2, 3, 4, 4, 70, 64, 64}, Sizes{1, 70, 3, 1, 200, 37, 5},
-                             Sizes{3, 1, 8, 2, 130, 96, 80}, Sizes{1, 2, 80, 1, 65, 16, 33},
-                             Sizes{1, 4, 2, 2, 0, 8, 8}, Sizes{1, 0, 2, 2, 5, 8, 8},
-                             Sizes{2, 1, 2, 1, 1, 1, 1}})
+  for (const Sizes &sizes :
+       {Sizes{2, 3, 4, 4, 70, 64, 64}, Sizes{1, 70, 3, 1, 200, 37, 5},
+        Sizes{3, 1, 8, 2, 130, 96, 80}, Sizes{1, 2, 80, 1, 65, 16, 33}, Sizes{1, 4, 2, 2, 0, 8, 8},
+        Sizes{1, 0, 2, 2, 5, 8, 8}, Sizes{2, 1, 2, 1, 1, 1, 1}})
     expectFormula({.lengths = true, .offsets = true, .right = 0, .scale = 0.1}, sizes);
 }
 
@@ -99,8 +98,8 @@ TEST_P(AttentionTest, NarrowElementTypes) {
 
 TEST_P(AttentionTest, WhatARowDoesNotSeeIsNeverReadOrAdded) {
   constexpr Sizes sizes{2, 9, 4, 2, 140, 16, 16};
-  Form form = withSizes({.mask = true, .lengths = true, .offsets = true, .left = 100, .right = 0},
-                        sizes);
+  Form form =
+      withSizes({.mask = true, .lengths = true, .offsets = true, .left = 100, .right = 0}, sizes);
   auto program = compile(form);
   ASSERT_TRUE(program->valid());
   std::vector<Array> inputs = randomInputs(random, form, sizes);

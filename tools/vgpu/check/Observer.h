@@ -1,0 +1,51 @@
+#pragma once
+// Where checkers and counters listen. An observer sees every access to memory
+// and every synchronisation, in the order of execution, one call for a warp's
+// instruction.
+
+#include "program/Program.h"
+
+namespace vgpu {
+
+class Warp;
+class Block;
+struct Launch;
+
+enum class AccessKind : uint8_t { Load, Store, Atomic };
+
+struct MemoryAccess {
+  AccessKind kind;
+  ptx::Space space; ///< where it went: never Generic
+  Order order;
+  Scope scope;
+  bool isVolatile;
+  uint32_t bytes; ///< of each lane
+  LaneMask lanes;
+  const uint64_t *addresses; ///< 32; shared addresses without their window
+  const Instruction &instruction;
+  Warp &warp;
+  /// For Atomic and Store: whether memory had this value already.
+  LaneMask unchanged = 0;
+};
+
+class Observer {
+public:
+  virtual ~Observer() = default;
+
+  virtual void launchBegins(const Launch &) {}
+  virtual void launchEnds(const Launch &) {}
+  virtual void blockBegins(Block &) {}
+  virtual void blockEnds(Block &) {}
+
+  /// After the checks of bounds, before the data moves.
+  virtual void access(const MemoryAccess &) {}
+  /// Lanes of a warp have met, by bar.warp.sync or another `.sync` instruction.
+  virtual void warpSync(Warp &, LaneMask lanes) {}
+  /// A warp arrives at barrier `id` of its block (bar.arrive does not wait).
+  virtual void barrierArrive(Warp &, int id, bool waits) {}
+  /// Barrier `id` is complete; the warps that wait go on after this call.
+  virtual void barrierComplete(Block &, int id) {}
+  virtual void fence(Warp &, LaneMask lanes, Order order, Scope scope) {}
+};
+
+} // namespace vgpu

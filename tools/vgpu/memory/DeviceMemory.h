@@ -1,0 +1,87 @@
+#pragma once
+// The memory of one device: allocations at fixed virtual addresses, which are
+// the host's addresses too, with a shadow that knows what has been written.
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace vgpu {
+
+enum class MemoryKind : uint8_t {
+  Device,
+  PinnedHost,     ///< cuMemHostAlloc: in the arena, so device and host see it alike
+  RegisteredHost, ///< cuMemHostRegister: anywhere, and always initialised
+  Module,         ///< a module's variables
+  Heap,           ///< malloc in a kernel
+};
+
+struct Allocation {
+  uint64_t begin = 0, end = 0;
+  MemoryKind kind = MemoryKind::Device;
+  bool isReadOnly = false; ///< .const
+
+  bool contains(uint64_t address, uint64_t bytes) const {
+    return address >= begin && address <= end && bytes <= end - address;
+  }
+};
+
+class DeviceMemory {
+public:
+  /// Reserves the address space of device `ordinal`; throws std::bad_alloc.
+  DeviceMemory(int ordinal, uint64_t capacity);
+  ~DeviceMemory();
+  DeviceMemory(const DeviceMemory &) = delete;
+
+  /// Addresses are multiples of 256, with a gap after each allocation, and are
+  /// not used again until the address space is exhausted: a use after free is
+  /// seen. Returns 0 when the capacity is exceeded.
+  uint64_t allocate(uint64_t bytes, MemoryKind kind, uint64_t alignment = 256);
+  /// malloc in a kernel: 0 if the heap would exceed `limit`.
+  uint64_t allocateHeap(uint64_t bytes, uint64_t limit);
+  bool release(uint64_t address);
+  /// Makes the host's memory visible to the device under its own address.
+  bool registerHost(uint64_t address, uint64_t bytes);
+  bool unregisterHost(uint64_t address);
+  void setReadOnly(uint64_t address);
+
+  /// The allocation that holds `address`, if one does.
+  std::optional<Allocation> find(uint64_t address) const;
+  /// The allocation that ends closest before `address`: for messages.
+  std::optional<Allocation> before(uint64_t address) const;
+  std::vector<Allocation> allocations() const;
+
+  uint64_t capacity() const { return totalBytes; }
+  uint64_t used() const { return usedBytes; }
+  /// Changes whenever an allocation comes or goes.
+  uint64_t generation() const { return changes.load(std::memory_order_acquire); }
+
+  bool inArena(uint64_t address) const { return address - base < kArenaBytes; }
+  /// One bit for each byte, set when it was written. Only for arena addresses;
+  /// a 4-byte-aligned word is half a byte of it.
+  uint8_t *shadow(uint64_t address) const { return shadowBase + (address - base) / 8; }
+  void markInitialized(uint64_t address, uint64_t bytes);
+  /// The first byte of the range that was never written.
+  std::optional<uint64_t> firstUninitialized(uint64_t address, uint64_t bytes) const;
+  /// The shadow follows a copy from device to device.
+  void copyInitialized(uint64_t to, uint64_t from, uint64_t bytes);
+
+private:
+  static constexpr uint64_t kArenaBytes = uint64_t{1} << 38;
+
+  bool isInitialized(uint64_t address) const { return *shadow(address) >> (address % 8) & 1; }
+
+  uint64_t base = 0;
+  uint8_t *shadowBase = nullptr;
+  uint64_t totalBytes;
+  uint64_t usedBytes = 0, heapBytes = 0;
+  uint64_t next = 0;
+  mutable std::mutex mutex;
+  std::map<uint64_t, Allocation> byAddress;
+  std::atomic<uint64_t> changes{1};
+};
+
+} // namespace vgpu

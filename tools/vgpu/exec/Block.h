@@ -1,0 +1,75 @@
+#pragma once
+// A thread block (CTA): its warps, shared memory and barriers.
+
+#include "exec/Warp.h"
+#include "memory/DeviceMemory.h"
+
+namespace vgpu {
+
+class Block {
+public:
+  Block(Machine &machine, const Launch &launch, Dim3 index, uint32_t linearIndex);
+  ~Block();
+
+  bool isFinished() const { return finishedWarps == warps.size(); }
+  /// Gives every warp that can run a turn; `turn(warp)` says how long. Returns
+  /// false if nothing could be executed.
+  template <class Turn> bool run(Turn turn) {
+    bool progressed = false;
+    for (auto &warp : warps) {
+      if (!warp->live())
+        continue;
+      executing = warp.get();
+      Warp::Outcome outcome = warp->run(turn(*warp));
+      progressed |= outcome != Warp::Outcome::Stalled;
+      if (outcome == Warp::Outcome::Finished)
+        warpFinished(*warp);
+    }
+    return progressed;
+  }
+
+  /// The warp that had the last turn.
+  const Warp *running() const { return executing; }
+
+  /// A warp arrives at a barrier of `threads` threads, or of all where it is 0.
+  void arriveAtBarrier(Warp &warp, int id, uint32_t threads, bool waits, LaneMask reduction);
+  /// In words: who waits where. For the message of a deadlock.
+  std::string describeWaiting() const;
+
+  /// Addresses are without window.
+  bool inShared(uint64_t address, uint32_t bytes) const {
+    return address >= kSharedBase && address + bytes <= sharedEnd;
+  }
+  uint8_t *shared(uint32_t address) { return sharedBytes.data() + address; }
+
+  Machine &machine;
+  const Launch &launch;
+  const Dim3 index;
+  const uint32_t linearIndex;
+  const uint32_t sharedEnd;
+  std::vector<std::unique_ptr<Warp>> warps;
+  /// Shared memory, and a byte of 1 for each byte that was written.
+  std::vector<uint8_t> sharedBytes, sharedWritten;
+  /// The allocations that instructions met last; empty when allocations change.
+  Allocation knownRanges[16];
+  uint64_t knownGeneration = 0;
+
+private:
+  struct Barrier {
+    uint32_t expected = 0; ///< threads; 0 for all of the block
+    uint32_t arrived = 0;
+    uint32_t warpsArrived = 0;
+    uint32_t reductionCount = 0;
+    uint32_t reductionLanes = 0;
+    bool isOpen = false;
+  };
+
+  void warpFinished(Warp &warp);
+  void completeIfAll(int id);
+
+  Barrier barriers[16];
+  size_t finishedWarps = 0;
+  const Warp *executing = nullptr;
+};
+
+} // namespace vgpu

@@ -1,0 +1,27 @@
+#pragma once
+// The families of instructions: each adds its opcodes to the table.
+
+#include "program/Decoding.h"
+
+#ifndef VGPU_VARIANT
+#define VGPU_VARIANT baseline
+#endif
+
+namespace vgpu::VGPU_VARIANT {
+
+void addInteger(SelectorTable &table);   ///< add … mad24, addc, dp4a
+void addBits(SelectorTable &table);      ///< and … lop3, prmt, bfe
+void addFloat(SelectorTable &table);     ///< what add, mul … are for floats; fma, sqrt, ex2
+void addConvert(SelectorTable &table);   ///< cvt
+void addCompare(SelectorTable &table);   ///< setp, set, selp, slct
+void addMove(SelectorTable &table);      ///< mov, cvta, isspacep, special registers
+void addLoadStore(SelectorTable &table); ///< ld, st, prefetch …
+void addAtomic(SelectorTable &table);    ///< atom, red
+void addWarpWide(SelectorTable &table);  ///< shfl, vote, match, redux, elect, activemask
+void addBarrier(SelectorTable &table);   ///< bar, barrier, fence
+void addControl(SelectorTable &table);   ///< bra, call, ret, exit, trap
+
+/// Float arithmetic shares its opcodes with integers.
+Handler selectFloatArithmetic(Decoding &decoding);
+
+} // namespace vgpu::VGPU_VARIANT

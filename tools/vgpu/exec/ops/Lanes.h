@@ -1,0 +1,123 @@
+#pragma once
+// Loops over the lanes of a warp. The sources of this folder are compiled more
+// than once, for different instruction sets; everything that touches lanes is
+// in unnamed namespaces, so that the copies stay apart.
+
+#include "exec/Block.h"
+#include "program/Decoding.h"
+
+#include <bit>
+#include <type_traits>
+
+#ifndef VGPU_VARIANT
+#define VGPU_VARIANT baseline
+#endif
+
+/// Lanes of different registers never overlap partly, so lanes are independent.
+#if defined(__clang__)
+#define VGPU_LANES _Pragma("clang loop vectorize(assume_safety) interleave(enable)")
+#else
+#define VGPU_LANES _Pragma("GCC ivdep")
+#endif
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+/// How a value of type T lies in a lane: in 64 bits, or zero-extended to 32.
+template <class T> struct Lane {
+  using Storage = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+  using Bits =
+      std::conditional_t<sizeof(T) == 8, uint64_t,
+                         std::conditional_t<sizeof(T) == 4, uint32_t,
+                                            std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
+  static T get(Storage stored) { return std::bit_cast<T>(static_cast<Bits>(stored)); }
+  static Storage put(T value) { return std::bit_cast<Bits>(value); }
+};
+
+template <class T> using Storage = typename Lane<T>::Storage;
+
+/// to[lane] = compute(lane) for the lanes of the mask. The others are computed
+/// too, so `compute` must be total.
+template <class S, class Compute>
+[[gnu::always_inline]] inline void eachLane(S *to, LaneMask lanes, Compute compute) {
+  if (lanes == kAllLanes) [[likely]] {
+    VGPU_LANES
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      to[lane] = compute(lane);
+    return;
+  }
+  S result[kWarpSize];
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    result[lane] = compute(lane);
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    to[lane] = lanes >> lane & 1 ? result[lane] : to[lane];
+}
+
+/// A mask of the lanes for which `holds(lane)`.
+template <class Holds> [[gnu::always_inline]] inline LaneMask maskOf(Holds holds) {
+  uint8_t bytes[kWarpSize];
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    bytes[lane] = holds(lane);
+  // The multiplication gathers the low bits of eight bytes in the top byte.
+  LaneMask mask = 0;
+  for (int group = 0; group < 4; ++group) {
+    uint64_t eight;
+    std::memcpy(&eight, bytes + 8 * group, 8);
+    mask |= static_cast<LaneMask>(eight * 0x0102'0408'1020'4080 >> 56) << 8 * group;
+  }
+  return mask;
+}
+
+/// Calls `visit(lane)` for each lane of the mask, in order.
+template <class Visit> [[gnu::always_inline]] inline void forLanes(LaneMask lanes, Visit visit) {
+  for (; lanes; lanes &= lanes - 1)
+    visit(std::countr_zero(lanes));
+}
+
+/// Handlers from functions of values: D = function(A), D = function(A, B), …
+template <auto function, class D, class A>
+Step unary(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto *to = warp.lanes<Storage<D>>(instruction.operands[0]);
+  const auto *a = warp.lanes<Storage<A>>(instruction.operands[1]);
+  eachLane(to, lanes, [=](int lane) { return Lane<D>::put(function(Lane<A>::get(a[lane]))); });
+  return Step::Next;
+}
+
+template <auto function, class D, class A, class B = A>
+Step binary(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto *to = warp.lanes<Storage<D>>(instruction.operands[0]);
+  const auto *a = warp.lanes<Storage<A>>(instruction.operands[1]);
+  const auto *b = warp.lanes<Storage<B>>(instruction.operands[2]);
+  eachLane(to, lanes, [=](int lane) {
+    return Lane<D>::put(function(Lane<A>::get(a[lane]), Lane<B>::get(b[lane])));
+  });
+  return Step::Next;
+}
+
+template <auto function, class D, class A, class B = A, class C = A>
+Step ternary(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto *to = warp.lanes<Storage<D>>(instruction.operands[0]);
+  const auto *a = warp.lanes<Storage<A>>(instruction.operands[1]);
+  const auto *b = warp.lanes<Storage<B>>(instruction.operands[2]);
+  const auto *c = warp.lanes<Storage<C>>(instruction.operands[3]);
+  eachLane(to, lanes, [=](int lane) {
+    return Lane<D>::put(
+        function(Lane<A>::get(a[lane]), Lane<B>::get(b[lane]), Lane<C>::get(c[lane])));
+  });
+  return Step::Next;
+}
+
+/// Operands of one type: the destination, then `sources` sources.
+inline void plainOperands(Decoding &decoding, size_t sources, ptx::Type type) {
+  decoding.expectOperands(sources + 1);
+  decoding.out.type = type;
+  decoding.out.operands[0] = decoding.write(0, type);
+  for (size_t source = 1; source <= sources; ++source)
+    decoding.out.operands[source] = decoding.read(source, type);
+}
+
+} // namespace
+} // namespace vgpu::VGPU_VARIANT

@@ -1,0 +1,300 @@
+#pragma once
+// From an instruction's addresses to the bytes they mean, checked.
+
+#include "exec/MemoryChecks.h"
+#include "exec/ops/Lanes.h"
+
+#include <algorithm>
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+struct Accessed {
+  uint64_t addresses[kWarpSize]; ///< without windows; an inactive lane repeats an active one
+  uint8_t *bytes[kWarpSize];
+  /// All lanes are active and touch one range, in order.
+  bool isContiguous = false;
+  /// Local memory of a lane is no range: it is copied here, and back by `finish`.
+  LaneMask local = 0;
+  alignas(32) uint8_t bounce[kWarpSize][32];
+};
+
+inline void computeAddresses(const Warp &warp, const Instruction &instruction, size_t operand,
+                             LaneMask lanes, uint64_t *addresses) {
+  auto offset = static_cast<uint64_t>(instruction.immediate);
+  if (instruction.memory.isAddress32) {
+    const uint32_t *base = warp.lanes<uint32_t>(instruction.operands[operand]);
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      addresses[lane] = uint32_t(base[lane] + offset);
+  } else {
+    const uint64_t *base = warp.lanes<uint64_t>(instruction.operands[operand]);
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      addresses[lane] = base[lane] + offset;
+  }
+  if (lanes != kAllLanes) {
+    uint64_t first = addresses[std::countr_zero(lanes)];
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      addresses[lane] = lanes >> lane & 1 ? addresses[lane] : first;
+  }
+}
+
+struct Extent {
+  uint64_t low, high; ///< smallest and largest address
+};
+
+inline Extent extentOf(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
+  uint64_t low = addresses[0], high = addresses[0], all = 0;
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    low = std::min(low, addresses[lane]);
+    high = std::max(high, addresses[lane]);
+    all |= addresses[lane];
+  }
+  if (all & (bytes - 1))
+    faultMisaligned(lanes, addresses, bytes);
+  return {low, high};
+}
+
+inline bool isContiguous(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
+  uint64_t differences = 0;
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    differences |= addresses[lane] - addresses[0] - uint64_t{bytes} * lane;
+  return differences == 0 && lanes == kAllLanes;
+}
+
+inline void tellObserver(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                         const uint64_t *addresses, ptx::Space space, AccessKind kind) {
+  if (Observer *observer = warp.block.machine.observer) [[unlikely]] {
+    const MemoryForm &form = instruction.memory;
+    observer->access({kind, space, form.order, form.scope, form.isVolatile, form.bytes(), lanes,
+                      addresses, instruction, warp});
+  }
+}
+
+/// The bits of the shadow byte that belong to `bytes` at `address`; 8 or fewer.
+inline uint8_t shadowMask(uint64_t address, uint32_t bytes) {
+  return static_cast<uint8_t>(((1u << bytes) - 1) << address % 8);
+}
+
+inline void checkInitialized(Warp &warp, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
+  const DeviceMemory &memory = warp.block.machine.memory;
+  if (accessed.isContiguous && accessed.addresses[0] % 8 == 0 && bytes >= 2) {
+    const uint8_t *shadow = memory.shadow(accessed.addresses[0]);
+    uint64_t all = ~uint64_t{0}, eight;
+    for (uint32_t byte = 0; byte < bytes * 4; byte += 8) {
+      std::memcpy(&eight, shadow + byte, 8);
+      all &= eight;
+    }
+    if (all == ~uint64_t{0}) [[likely]]
+      return;
+  }
+  forLanes(lanes, [&](int lane) {
+    uint64_t address = accessed.addresses[lane];
+    for (uint32_t part = 0; part < bytes; part += 8) {
+      uint8_t mask = shadowMask(address + part, std::min(bytes, 8u));
+      if ((*memory.shadow(address + part) & mask) != mask) [[unlikely]] {
+        reportUninitialized(warp, ptx::Space::Global, lane, address);
+        memory.shadow(address + part)[0] |= mask; // once is enough
+      }
+    }
+  });
+}
+
+inline void markInitialized(const DeviceMemory &memory, const Accessed &accessed, LaneMask lanes,
+                            uint32_t bytes) {
+  if (accessed.isContiguous && accessed.addresses[0] % 8 == 0 && bytes >= 2) {
+    std::memset(memory.shadow(accessed.addresses[0]), 0xff, bytes * 4);
+    return;
+  }
+  forLanes(lanes, [&](int lane) {
+    for (uint32_t part = 0; part < bytes; part += 8) {
+      uint64_t address = accessed.addresses[lane] + part;
+      *memory.shadow(address) |= shadowMask(address, std::min(bytes, 8u));
+    }
+  });
+}
+
+inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                         Accessed &accessed, AccessKind kind) {
+  Block &block = warp.block;
+  const DeviceMemory &memory = block.machine.memory;
+  uint32_t bytes = instruction.memory.bytes();
+  Extent extent = extentOf(accessed.addresses, lanes, bytes);
+  Allocation &known = block.knownRanges[reinterpret_cast<uintptr_t>(&instruction) /
+                                        sizeof(Instruction) % std::size(block.knownRanges)];
+  if (block.knownGeneration != memory.generation()) {
+    for (Allocation &range : block.knownRanges)
+      range = Allocation();
+    block.knownGeneration = memory.generation();
+  }
+  bool isKnown = extent.low >= known.begin && extent.high + bytes <= known.end &&
+                 (kind == AccessKind::Load || !known.isReadOnly);
+  if (!isKnown)
+    known = checkEachGlobal(warp, instruction, lanes, accessed.addresses, bytes, kind);
+  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
+  bool hasShadow = memory.inArena(extent.low) && memory.inArena(extent.high);
+  if (hasShadow && kind != AccessKind::Store)
+    checkInitialized(warp, accessed, lanes, bytes);
+  if (hasShadow && kind != AccessKind::Load)
+    markInitialized(memory, accessed, lanes, bytes);
+  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Global, kind);
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    accessed.bytes[lane] = reinterpret_cast<uint8_t *>(accessed.addresses[lane]);
+}
+
+inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                         Accessed &accessed, AccessKind kind) {
+  Block &block = warp.block;
+  uint32_t bytes = instruction.memory.bytes();
+  Extent extent = extentOf(accessed.addresses, lanes, bytes);
+  if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
+    faultShared(block, lanes, accessed.addresses, bytes, kind);
+  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
+  uint8_t *written = block.sharedWritten.data();
+  if (kind != AccessKind::Store)
+    forLanes(lanes, [&](int lane) {
+      uint64_t address = accessed.addresses[lane];
+      for (uint32_t byte = 0; byte < bytes; ++byte)
+        if (!written[address + byte]) [[unlikely]] {
+          reportUninitialized(warp, ptx::Space::Shared, lane, address);
+          std::memset(written + address, 1, bytes);
+        }
+    });
+  if (kind != AccessKind::Load) {
+    if (accessed.isContiguous)
+      std::memset(written + accessed.addresses[0], 1, bytes * kWarpSize);
+    else
+      forLanes(lanes, [&](int lane) { std::memset(written + accessed.addresses[lane], 1, bytes); });
+  }
+  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Shared, kind);
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    accessed.bytes[lane] = block.sharedBytes.data() + accessed.addresses[lane];
+}
+
+/// Calls visit(word, first byte in the word, bytes, offset in the access).
+template <class Visit>
+inline void localWords(uint64_t address, uint32_t bytes, int lane, Visit visit) {
+  for (uint32_t done = 0; done < bytes;) {
+    uint32_t inWord = static_cast<uint32_t>((address + done) % 4);
+    uint32_t count = std::min(4 - inWord, bytes - done);
+    visit((address + done) / 4 * kWarpSize + lane, inWord, count, done);
+    done += count;
+  }
+}
+
+inline void accessLocal(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                        Accessed &accessed, AccessKind kind) {
+  uint32_t bytes = instruction.memory.bytes();
+  extentOf(accessed.addresses, lanes, bytes);
+  accessed.local |= lanes;
+  forLanes(lanes, [&](int lane) {
+    uint64_t address = accessed.addresses[lane];
+    if (address + bytes > warp.local.size() / kWarpSize * 4 || address + bytes < address)
+      faultLocal(warp, lane, address, bytes);
+    accessed.bytes[lane] = accessed.bounce[lane];
+    localWords(address, bytes, lane, [&](size_t word, uint32_t from, uint32_t count, uint32_t at) {
+      auto mask = static_cast<uint8_t>(((1u << count) - 1) << from);
+      if (kind != AccessKind::Store && (warp.localWritten[word] & mask) != mask) {
+        reportUninitialized(warp, ptx::Space::Local, lane, address);
+        warp.localWritten[word] |= mask;
+      }
+      if (kind != AccessKind::Load)
+        warp.localWritten[word] |= mask;
+      std::memcpy(accessed.bounce[lane] + at, reinterpret_cast<uint8_t *>(&warp.local[word]) + from,
+                  count);
+    });
+  });
+  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Local, kind);
+}
+
+/// After a store or an atomic: what went to the bounce buffer goes to memory.
+inline void finish(Warp &warp, const Instruction &instruction, const Accessed &accessed) {
+  if (!accessed.local) [[likely]]
+    return;
+  forLanes(accessed.local, [&](int lane) {
+    localWords(accessed.addresses[lane], instruction.memory.bytes(), lane,
+               [&](size_t word, uint32_t from, uint32_t count, uint32_t at) {
+                 std::memcpy(reinterpret_cast<uint8_t *>(&warp.local[word]) + from,
+                             accessed.bounce[lane] + at, count);
+               });
+  });
+}
+
+inline void accessParameters(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                             Accessed &accessed) {
+  const std::vector<uint8_t> &parameters = warp.block.launch.parameters;
+  uint32_t bytes = instruction.memory.bytes();
+  forLanes(lanes, [&](int lane) {
+    uint64_t address = accessed.addresses[lane] & ~kWindowMask;
+    if (address > parameters.size() || bytes > parameters.size() - address)
+      faultParameter(warp, lane, address, bytes);
+    accessed.bytes[lane] = const_cast<uint8_t *>(parameters.data()) + address; // only loads
+  });
+}
+
+/// Generic addresses: each lane may mean another space.
+inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                          Accessed &accessed, AccessKind kind) {
+  LaneMask inWindow[5] = {};
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    uint64_t window = accessed.addresses[lane] >> 56;
+    if (lanes >> lane & 1)
+      inWindow[std::min<uint64_t>(window, 4)] |= LaneMask{1} << lane;
+  }
+  if (inWindow[0] == lanes)
+    return accessGlobal(warp, instruction, lanes, accessed, kind);
+  for (int window = 0; window < 5; ++window) {
+    LaneMask some = inWindow[window];
+    if (!some)
+      continue;
+    Accessed part;
+    uint64_t first = accessed.addresses[std::countr_zero(some)] & ~kWindowMask;
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      part.addresses[lane] = some >> lane & 1 ? accessed.addresses[lane] & ~kWindowMask : first;
+    if (window == 0)
+      accessGlobal(warp, instruction, some, part, kind);
+    else if (window == 1)
+      accessShared(warp, instruction, some, part, kind);
+    else if (window == 2)
+      accessLocal(warp, instruction, some, part, kind);
+    else if (window == 3 && kind == AccessKind::Load)
+      accessParameters(warp, instruction, some, part);
+    else
+      checkEachGlobal(warp, instruction, some, accessed.addresses, instruction.memory.bytes(),
+                      kind);
+    accessed.local |= part.local;
+    forLanes(some, [&](int lane) {
+      accessed.addresses[lane] = part.addresses[lane];
+      accessed.bytes[lane] = part.bytes[lane];
+      if (window == 2) {
+        std::memcpy(accessed.bounce[lane], part.bounce[lane], sizeof part.bounce[lane]);
+        accessed.bytes[lane] = accessed.bounce[lane];
+      }
+    });
+  }
+}
+
+/// Resolves and checks the addresses of `operand`, plus the offset.
+inline void access(Warp &warp, const Instruction &instruction, size_t operand, LaneMask lanes,
+                   AccessKind kind, Accessed &accessed) {
+  computeAddresses(warp, instruction, operand, lanes, accessed.addresses);
+  switch (instruction.memory.space) {
+  case ptx::Space::Global:
+  case ptx::Space::Const:
+    return accessGlobal(warp, instruction, lanes, accessed, kind);
+  case ptx::Space::Shared:
+    for (uint64_t &address : accessed.addresses)
+      address &= ~kWindowMask;
+    return accessShared(warp, instruction, lanes, accessed, kind);
+  case ptx::Space::Local:
+    for (uint64_t &address : accessed.addresses)
+      address &= ~kWindowMask;
+    return accessLocal(warp, instruction, lanes, accessed, kind);
+  case ptx::Space::Param:
+    return accessParameters(warp, instruction, lanes, accessed);
+  case ptx::Space::Generic:
+    return accessGeneric(warp, instruction, lanes, accessed, kind);
+  }
+}
+
+} // namespace
+} // namespace vgpu::VGPU_VARIANT

@@ -1,0 +1,478 @@
+// Moves, addresses and special registers.
+#include "exec/ops/Families.h"
+#include "exec/ops/Lanes.h"
+
+#include <chrono>
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+using ptx::Type;
+
+template <class S> Step move(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const S *from = warp.lanes<S>(instruction.operands[1]);
+  eachLane(warp.lanes<S>(instruction.operands[0]), lanes, [=](int lane) { return from[lane]; });
+  return Step::Next;
+}
+
+Step move128(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t *to = warp.lanes<uint64_t>(instruction.operands[0]);
+  const uint64_t *from = warp.lanes<uint64_t>(instruction.operands[1]);
+  for (int half = 0; half < 2; ++half)
+    eachLane(to + kWarpSize * half, lanes, [=](int lane) { return from[kWarpSize * half + lane]; });
+  return Step::Next;
+}
+
+Step movePredicate(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  warp.setPredicate(instruction.operands[0], lanes, warp.predicate(instruction.operands[1]));
+  return Step::Next;
+}
+
+/// The parts of a lane's value, low part first; 128 bits are two halves.
+uint64_t getPart(const Warp &warp, Operand operand, int bytes, int lane) {
+  return bytes >= 8 ? warp.lanes<uint64_t>(operand)[lane] : warp.lanes<uint32_t>(operand)[lane];
+}
+
+/// mov.b64 %rd, {%r0, %r1}; immediate: bits of a part.
+template <class S> Step pack(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto bits = static_cast<int>(instruction.immediate);
+  S *to = warp.lanes<S>(instruction.operands[0]);
+  forLanes(lanes, [&](int lane) {
+    S value = 0;
+    for (uint32_t part = 0; part < instruction.listCount; ++part)
+      value |= S(getPart(warp, instruction.list[part], bits / 8, lane)) << bits * part;
+    to[lane] = value;
+  });
+  return Step::Next;
+}
+
+Step packPair(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const uint32_t *low = warp.lanes<uint32_t>(instruction.list[0]);
+  const uint32_t *high = warp.lanes<uint32_t>(instruction.list[1]);
+  eachLane(warp.lanes<uint64_t>(instruction.operands[0]), lanes,
+           [=](int lane) { return uint64_t{high[lane]} << 32 | low[lane]; });
+  return Step::Next;
+}
+
+Step pack128(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t *to = warp.lanes<uint64_t>(instruction.operands[0]);
+  uint32_t perHalf = instruction.listCount / 2;
+  int bits = 64 / static_cast<int>(perHalf);
+  forLanes(lanes, [&](int lane) {
+    uint64_t halves[2] = {};
+    for (uint32_t part = 0; part < instruction.listCount; ++part)
+      halves[part / perHalf] |= getPart(warp, instruction.list[part], bits / 8, lane)
+                                << bits * (part % perHalf);
+    to[lane] = halves[0];
+    to[kWarpSize + lane] = halves[1];
+  });
+  return Step::Next;
+}
+
+/// mov.b64 {%r0, %r1}, %rd
+template <class S> Step unpack(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto bits = static_cast<int>(instruction.immediate);
+  S from[kWarpSize];
+  std::memcpy(from, warp.lanes<S>(instruction.operands[1]), sizeof from);
+  for (uint32_t part = 0; part < instruction.listCount; ++part) {
+    uint32_t mask = bits == 32 ? ~0u : (1u << bits) - 1;
+    eachLane(warp.lanes<uint32_t>(instruction.list[part]), lanes,
+             [=](int lane) { return static_cast<uint32_t>(from[lane] >> bits * part) & mask; });
+  }
+  return Step::Next;
+}
+
+Step unpack128(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t from[2 * kWarpSize];
+  std::memcpy(from, warp.lanes<uint64_t>(instruction.operands[1]), sizeof from);
+  uint32_t perHalf = instruction.listCount / 2;
+  int bits = 64 / static_cast<int>(perHalf);
+  forLanes(lanes, [&](int lane) {
+    for (uint32_t part = 0; part < instruction.listCount; ++part) {
+      uint64_t half = from[part / perHalf * kWarpSize + lane] >> bits * (part % perHalf);
+      if (bits == 64)
+        warp.lanes<uint64_t>(instruction.list[part])[lane] = half;
+      else
+        warp.lanes<uint32_t>(instruction.list[part])[lane] = static_cast<uint32_t>(half);
+    }
+  });
+  return Step::Next;
+}
+
+Type partType(Decoding &decoding, Type whole, size_t parts) {
+  switch (ptx::sizeOf(whole) / parts) {
+  case 1:
+    return Type::B8;
+  case 2:
+    return Type::B16;
+  case 4:
+    return Type::B32;
+  case 8:
+    return Type::B64;
+  default:
+    decoding.fail("cannot split its type into " + std::to_string(parts) + " parts");
+  }
+}
+
+Handler selectPack(Decoding &decoding, Type type) {
+  auto elements = decoding.elements(1);
+  Type part = partType(decoding, type, elements.size());
+  std::vector<Operand> list;
+  for (const ptx::Operand *element : elements)
+    list.push_back(decoding.read(*element, part));
+  decoding.setList(std::move(list));
+  decoding.out.operands[0] = decoding.write(0, type);
+  decoding.out.immediate = 8 * ptx::sizeOf(part);
+  if (type == Type::B128)
+    return pack128;
+  if (ptx::sizeOf(type) == 8)
+    return elements.size() == 2 ? packPair : pack<uint64_t>;
+  return pack<uint32_t>;
+}
+
+Handler selectUnpack(Decoding &decoding, Type type) {
+  auto elements = decoding.elements(0);
+  Type part = partType(decoding, type, elements.size());
+  std::vector<Operand> list;
+  for (const ptx::Operand *element : elements)
+    list.push_back(decoding.write(*element, part));
+  decoding.setList(std::move(list));
+  decoding.out.operands[1] = decoding.read(1, type);
+  decoding.out.immediate = 8 * ptx::sizeOf(part);
+  if (type == Type::B128)
+    return unpack128;
+  return ptx::sizeOf(type) == 8 ? unpack<uint64_t> : unpack<uint32_t>;
+}
+
+// --- Special registers
+
+enum class Special : uint8_t {
+  ThreadX,
+  ThreadY,
+  ThreadZ,
+  BlockSizeX,
+  BlockSizeY,
+  BlockSizeZ,
+  BlockX,
+  BlockY,
+  BlockZ,
+  GridX,
+  GridY,
+  GridZ,
+  Lane,
+  WarpIndex,
+  WarpCount,
+  Multiprocessor,
+  Multiprocessors,
+  GridId,
+  MaskEq,
+  MaskLe,
+  MaskLt,
+  MaskGe,
+  MaskGt,
+  Clock,
+  ClockHigh,
+  Clock64,
+  GlobalTimer,
+  GlobalTimerLow,
+  GlobalTimerHigh,
+  DynamicShared,
+  TotalShared,
+  AggregateShared,
+  One,
+  Zero,
+};
+
+constexpr std::pair<std::string_view, Special> kSpecials[] = {
+    {"%tid.x", Special::ThreadX},
+    {"%tid.y", Special::ThreadY},
+    {"%tid.z", Special::ThreadZ},
+    {"%ntid.x", Special::BlockSizeX},
+    {"%ntid.y", Special::BlockSizeY},
+    {"%ntid.z", Special::BlockSizeZ},
+    {"%ctaid.x", Special::BlockX},
+    {"%ctaid.y", Special::BlockY},
+    {"%ctaid.z", Special::BlockZ},
+    {"%nctaid.x", Special::GridX},
+    {"%nctaid.y", Special::GridY},
+    {"%nctaid.z", Special::GridZ},
+    {"%laneid", Special::Lane},
+    {"%warpid", Special::WarpIndex},
+    {"%nwarpid", Special::WarpCount},
+    {"%smid", Special::Multiprocessor},
+    {"%nsmid", Special::Multiprocessors},
+    {"%gridid", Special::GridId},
+    {"%lanemask_eq", Special::MaskEq},
+    {"%lanemask_le", Special::MaskLe},
+    {"%lanemask_lt", Special::MaskLt},
+    {"%lanemask_ge", Special::MaskGe},
+    {"%lanemask_gt", Special::MaskGt},
+    {"%clock", Special::Clock},
+    {"%clock_hi", Special::ClockHigh},
+    {"%clock64", Special::Clock64},
+    {"%globaltimer", Special::GlobalTimer},
+    {"%globaltimer_lo", Special::GlobalTimerLow},
+    {"%globaltimer_hi", Special::GlobalTimerHigh},
+    {"%dynamic_smem_size", Special::DynamicShared},
+    {"%total_smem_size", Special::TotalShared},
+    {"%aggr_smem_size", Special::AggregateShared},
+    // A cluster is one block.
+    {"%clusterid.x", Special::BlockX},
+    {"%clusterid.y", Special::BlockY},
+    {"%clusterid.z", Special::BlockZ},
+    {"%nclusterid.x", Special::GridX},
+    {"%nclusterid.y", Special::GridY},
+    {"%nclusterid.z", Special::GridZ},
+    {"%cluster_ctaid.x", Special::Zero},
+    {"%cluster_ctaid.y", Special::Zero},
+    {"%cluster_ctaid.z", Special::Zero},
+    {"%cluster_nctaid.x", Special::One},
+    {"%cluster_nctaid.y", Special::One},
+    {"%cluster_nctaid.z", Special::One},
+    {"%cluster_ctarank", Special::Zero},
+    {"%cluster_nctarank", Special::One},
+};
+
+uint64_t nanoseconds() {
+  using namespace std::chrono;
+  return duration_cast<std::chrono::nanoseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+Dim3 threadOf(const Warp &warp, int lane) {
+  return warp.block.launch.block.at(uint64_t{warp.index} * kWarpSize + lane);
+}
+
+/// What is different in each lane.
+uint64_t valueInLane(Special special, const Warp &warp, int lane) {
+  switch (special) {
+  case Special::ThreadX:
+    return threadOf(warp, lane).x;
+  case Special::ThreadY:
+    return threadOf(warp, lane).y;
+  case Special::ThreadZ:
+    return threadOf(warp, lane).z;
+  case Special::MaskEq:
+    return 1u << lane;
+  case Special::MaskLt:
+    return (1u << lane) - 1;
+  case Special::MaskLe:
+    return (2u << lane) - 1;
+  case Special::MaskGe:
+    return ~((1u << lane) - 1);
+  case Special::MaskGt:
+    return ~((2u << lane) - 1);
+  default:
+    return static_cast<uint64_t>(lane);
+  }
+}
+
+/// What all lanes of a warp see alike. Clocks count instructions.
+uint64_t valueInWarp(Special special, const Warp &warp) {
+  const Block &block = warp.block;
+  const Launch &launch = block.launch;
+  switch (special) {
+  case Special::BlockSizeX:
+    return launch.block.x;
+  case Special::BlockSizeY:
+    return launch.block.y;
+  case Special::BlockSizeZ:
+    return launch.block.z;
+  case Special::BlockX:
+    return block.index.x;
+  case Special::BlockY:
+    return block.index.y;
+  case Special::BlockZ:
+    return block.index.z;
+  case Special::GridX:
+    return launch.grid.x;
+  case Special::GridY:
+    return launch.grid.y;
+  case Special::GridZ:
+    return launch.grid.z;
+  case Special::WarpIndex:
+    return warp.index;
+  case Special::WarpCount:
+    return block.machine.threadsPerMultiprocessor / kWarpSize;
+  case Special::Multiprocessor:
+    return block.linearIndex % block.machine.multiprocessors;
+  case Special::Multiprocessors:
+    return block.machine.multiprocessors;
+  case Special::GridId:
+    return launch.id;
+  case Special::Clock:
+  case Special::Clock64:
+    return warp.executed;
+  case Special::ClockHigh:
+    return warp.executed >> 32;
+  case Special::GlobalTimer:
+  case Special::GlobalTimerLow:
+    return nanoseconds();
+  case Special::GlobalTimerHigh:
+    return nanoseconds() >> 32;
+  case Special::DynamicShared:
+    return launch.dynamicSharedBytes;
+  case Special::TotalShared:
+  case Special::AggregateShared:
+    return block.sharedEnd - kSharedBase;
+  case Special::One:
+    return 1;
+  default:
+    return 0;
+  }
+}
+
+bool differsInLanes(Special special) {
+  return special <= Special::ThreadZ || special == Special::Lane ||
+         (special >= Special::MaskEq && special <= Special::MaskGt);
+}
+
+template <class S, bool differs>
+Step readSpecial(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  auto special = static_cast<Special>(instruction.modifiers);
+  S *to = warp.lanes<S>(instruction.operands[0]);
+  uint64_t all = differs ? 0 : valueInWarp(special, warp);
+  forLanes(lanes,
+           [&](int lane) { to[lane] = S(differs ? valueInLane(special, warp, lane) : all); });
+  return Step::Next;
+}
+
+/// Sets the register's number; the caller sets the type and the destination.
+Handler selectSpecial(Decoding &decoding) {
+  const ptx::Operand &from = decoding.source.operands.back();
+  for (auto [name, special] : kSpecials) {
+    if (name != from.name)
+      continue;
+    decoding.out.modifiers = static_cast<uint32_t>(special);
+    decoding.out.kind = InstructionClass::Move;
+    bool isWide = ptx::sizeOf(decoding.out.type) == 8;
+    if (differsInLanes(special))
+      return isWide ? readSpecial<uint64_t, true> : readSpecial<uint32_t, true>;
+    return isWide ? readSpecial<uint64_t, false> : readSpecial<uint32_t, false>;
+  }
+  if (from.name.rfind("%envreg", 0) == 0 || from.name.rfind("%pm", 0) == 0) {
+    decoding.out.modifiers = static_cast<uint32_t>(Special::Zero);
+    return ptx::sizeOf(decoding.out.type) == 8 ? readSpecial<uint64_t, false>
+                                               : readSpecial<uint32_t, false>;
+  }
+  if (from.name == "%is_explicit_cluster")
+    decoding.unsupported();
+  decoding.fail("unknown register '" + from.name + "'");
+}
+
+Handler selectMov(Decoding &decoding) {
+  decoding.expectOperands(2);
+  decoding.out.kind = InstructionClass::Move;
+  Type type = decoding.type();
+  decoding.out.type = type;
+  const ptx::Operand &to = decoding.operand(0), &from = decoding.operand(1);
+  if (to.kind == ptx::Operand::Kind::Vector)
+    return selectUnpack(decoding, type);
+  if (from.kind == ptx::Operand::Kind::Vector)
+    return selectPack(decoding, type);
+  if (type == Type::Pred) {
+    decoding.out.operands[0] = decoding.writePredicate(to);
+    if (from.kind == ptx::Operand::Kind::Special)
+      decoding.unsupported();
+    decoding.out.operands[1] = decoding.readPredicate(from);
+    return movePredicate;
+  }
+  decoding.out.operands[0] = decoding.write(to, type);
+  if (from.kind == ptx::Operand::Kind::Special)
+    return selectSpecial(decoding);
+  decoding.out.operands[1] = decoding.read(from, type);
+  switch (ptx::sizeOf(type)) {
+  case 16:
+    return move128;
+  case 8:
+    return move<uint64_t>;
+  default:
+    return move<uint32_t>;
+  }
+}
+
+// --- Addresses
+
+/// cvta: adds the window (immediate) of a space, or takes it off.
+template <class S> Step addWindow(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const S *from = warp.lanes<S>(instruction.operands[1]);
+  auto window = static_cast<uint64_t>(instruction.immediate);
+  eachLane(warp.lanes<S>(instruction.operands[0]), lanes,
+           [=](int lane) { return S(from[lane] | window); });
+  return Step::Next;
+}
+template <class S> Step removeWindow(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const S *from = warp.lanes<S>(instruction.operands[1]);
+  eachLane(warp.lanes<S>(instruction.operands[0]), lanes,
+           [=](int lane) { return S(from[lane] & ~kWindowMask); });
+  return Step::Next;
+}
+
+uint64_t windowOf(ptx::Space space) {
+  switch (space) {
+  case ptx::Space::Shared:
+    return kSharedWindow;
+  case ptx::Space::Local:
+    return kLocalWindow;
+  case ptx::Space::Param:
+    return kParamWindow;
+  default:
+    return 0;
+  }
+}
+
+Handler selectCvta(Decoding &decoding) {
+  decoding.expectOperands(2);
+  decoding.memoryForm();
+  decoding.out.kind = InstructionClass::Move;
+  Type type = decoding.type();
+  if (ptx::sizeOf(type) != 8)
+    decoding.fail("needs 64-bit addresses");
+  decoding.out.operands[0] = decoding.write(0, type);
+  decoding.out.operands[1] = decoding.read(1, type);
+  decoding.out.immediate = static_cast<int64_t>(windowOf(decoding.out.memory.space));
+  return decoding.has("to") ? removeWindow<uint64_t> : addWindow<uint64_t>;
+}
+
+Step isInSpace(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const uint64_t *address = warp.lanes<uint64_t>(instruction.operands[1]);
+  auto window = static_cast<uint64_t>(instruction.immediate);
+  warp.setPredicate(instruction.operands[0], lanes,
+                    maskOf([=](int lane) { return (address[lane] & kWindowMask) == window; }));
+  return Step::Next;
+}
+
+Handler selectIsspacep(Decoding &decoding) {
+  decoding.expectOperands(2);
+  decoding.memoryForm();
+  decoding.out.operands[0] = decoding.writePredicate(decoding.operand(0));
+  decoding.out.operands[1] = decoding.read(1, Type::U64);
+  decoding.out.immediate = static_cast<int64_t>(windowOf(decoding.out.memory.space));
+  return isInSpace;
+}
+
+Step localAddress(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t address = warp.localBase() + static_cast<uint64_t>(instruction.immediate);
+  if (ptx::sizeOf(instruction.type) == 8)
+    forLanes(lanes, [to = warp.lanes<uint64_t>(instruction.operands[0]), address](int lane) {
+      to[lane] = address;
+    });
+  else
+    forLanes(lanes, [to = warp.lanes<uint32_t>(instruction.operands[0]), address](int lane) {
+      to[lane] = static_cast<uint32_t>(address);
+    });
+  return Step::Next;
+}
+
+Handler selectLocalAddress(Decoding &) { return localAddress; }
+
+} // namespace
+
+void addMove(SelectorTable &table) {
+  table["mov"] = selectMov;
+  table["cvta"] = selectCvta;
+  table["isspacep"] = selectIsspacep;
+  table[kReadSpecial] = selectSpecial;
+  table[kLocalAddress] = selectLocalAddress;
+}
+
+} // namespace vgpu::VGPU_VARIANT

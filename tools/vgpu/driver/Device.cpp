@@ -1,0 +1,145 @@
+#include "driver/Device.h"
+
+#include <cstdlib>
+#include <utility>
+
+namespace vgpu {
+namespace {
+
+constexpr DeviceModel kModels[] = {
+    {"sm_80", "Virtual GPU sm_80", 8, 0, 108, uint64_t{80} << 30, 163 * 1024, 164 * 1024, 40 << 20,
+     1410000, 1215000, 5120},
+    {"sm_90a", "Virtual GPU sm_90a", 9, 0, 132, uint64_t{80} << 30, 227 * 1024, 228 * 1024,
+     50 << 20, 1980000, 2619000, 5120},
+};
+
+/// "sm_90a" → 90 and true.
+std::pair<int, bool> numberOf(std::string_view target) {
+  size_t digits = target.find('_');
+  if (digits == std::string_view::npos)
+    return {0, false};
+  std::string number(target.substr(digits + 1));
+  char *end;
+  long value = std::strtol(number.c_str(), &end, 10);
+  return {static_cast<int>(value), *end == 'a'};
+}
+
+} // namespace
+
+const DeviceModel *findModel(std::string_view target) {
+  for (const DeviceModel &model : kModels)
+    if (model.target == target || (model.target == "sm_90a" && target == "sm_90"))
+      return &model;
+  return nullptr;
+}
+
+bool accepts(const DeviceModel &model, std::string_view target) {
+  auto [number, isExact] = numberOf(target);
+  int own = 10 * model.major + model.minor;
+  return isExact ? number == own : number <= own;
+}
+
+std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attribute) {
+  switch (attribute) {
+  case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+  case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X:
+  case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y:
+    return kMaxThreadsPerBlock;
+  case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z:
+    return 64;
+  case CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X:
+    return 0x7fffffff;
+  case CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y:
+  case CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z:
+    return 65535;
+  case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK:
+    return kSharedPerBlock;
+  case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+    return model.sharedPerBlockOptin;
+  case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR:
+    return model.sharedPerMultiprocessor;
+  case CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK:
+    return 1024;
+  case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY:
+    return kConstantBytes;
+  case CU_DEVICE_ATTRIBUTE_WARP_SIZE:
+    return 32;
+  case CU_DEVICE_ATTRIBUTE_MAX_PITCH:
+    return 0x7fffffff;
+  case CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK:
+  case CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR:
+    return kRegistersPerBlock;
+  case CU_DEVICE_ATTRIBUTE_CLOCK_RATE:
+    return model.clockKhz;
+  case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE:
+    return model.memoryClockKhz;
+  case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH:
+    return model.memoryBusBits;
+  case CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT:
+    return 512;
+  case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+    return model.multiprocessors;
+  case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
+    return model.l2Bytes;
+  case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR:
+    return 2048;
+  case CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR:
+    return 32;
+  case CU_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT:
+    return 3;
+  case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+    return model.major;
+  case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+    return model.minor;
+  case CU_DEVICE_ATTRIBUTE_GPU_OVERLAP:
+  case CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY:
+  case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS:
+  case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
+  case CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_GLOBAL_L1_CACHE_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_LOCAL_L1_CACHE_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM:
+  case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
+  case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS:
+  case CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR:
+  case CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS:
+  case CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED:
+    return 1;
+  case CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED:
+    return model.major >= 9;
+  // What the virtual GPU does not do.
+  case CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT:
+  case CU_DEVICE_ATTRIBUTE_INTEGRATED:
+  case CU_DEVICE_ATTRIBUTE_COMPUTE_MODE:
+  case CU_DEVICE_ATTRIBUTE_ECC_ENABLED:
+  case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
+  case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
+  case CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID:
+  case CU_DEVICE_ATTRIBUTE_TCC_DRIVER:
+  case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+  case CU_DEVICE_ATTRIBUTE_MULTI_GPU_BOARD:
+  case CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS:
+  case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
+  case CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE:
+  case CU_DEVICE_ATTRIBUTE_MAX_ACCESS_POLICY_WINDOW_SIZE:
+  case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH:
+  case CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED:
+  case CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED:
+    return 0;
+  default:
+    return std::nullopt;
+  }
+}
+
+Device::Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console)
+    : ordinal(ordinal), model(model), memory(ordinal, model.memoryBytes),
+      machine{memory, findings, console} {
+  machine.multiprocessors = static_cast<uint32_t>(model.multiprocessors);
+  machine.sharedPerMultiprocessor = static_cast<uint32_t>(model.sharedPerMultiprocessor);
+}
+
+} // namespace vgpu

@@ -1,0 +1,50 @@
+#pragma once
+// The devices that the virtual GPU pretends to be.
+
+#include "driver/Engine.h"
+#include "driver/cuda_types.h"
+#include "exec/Console.h"
+#include "exec/Launch.h"
+#include "memory/DeviceMemory.h"
+
+#include <optional>
+#include <string_view>
+
+namespace vgpu {
+
+/// What a kind of chip has.
+struct DeviceModel {
+  std::string_view target; ///< "sm_90a": the PTX it accepts
+  std::string_view name;
+  int major, minor;
+  int multiprocessors;
+  uint64_t memoryBytes;
+  int sharedPerBlockOptin, sharedPerMultiprocessor;
+  int l2Bytes;
+  int clockKhz, memoryClockKhz, memoryBusBits;
+};
+
+/// The model of VGPU_DEVICE, such as "sm_80"; sm_90a where it is not set.
+const DeviceModel *findModel(std::string_view target);
+std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attribute);
+/// Whether a device can run PTX for `target`: older or equal; `a` targets only
+/// on exactly that chip.
+bool accepts(const DeviceModel &model, std::string_view target);
+
+class Device {
+public:
+  Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console);
+
+  const int ordinal;
+  const DeviceModel &model;
+  DeviceMemory memory;
+  Machine machine;
+  Engine engine; ///< the last member: its thread stops before the rest goes
+};
+
+constexpr int kMaxThreadsPerBlock = 1024;
+constexpr int kSharedPerBlock = 48 * 1024;
+constexpr int kConstantBytes = 64 * 1024;
+constexpr int kRegistersPerBlock = 65536;
+
+} // namespace vgpu

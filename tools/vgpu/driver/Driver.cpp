@@ -1,0 +1,151 @@
+#include "driver/Driver.h"
+
+#include "driver/Graph.h"
+#include "driver/Modules.h"
+#include "driver/Tasks.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace vgpu {
+namespace {
+
+std::string environment(const char *name, const char *otherwise) {
+  const char *value = std::getenv(name);
+  return value && *value ? value : otherwise;
+}
+
+} // namespace
+
+Context::Context(Device &device) : device(device), defaultStream(*this) {}
+Context::~Context() = default;
+Driver::Driver() = default;
+Driver::~Driver() = default;
+
+Driver &Driver::get() {
+  static Driver *driver = [] {
+    std::atexit([] { get().finish(); });
+    return new Driver;
+  }();
+  return *driver;
+}
+
+CUresult Driver::initialize() {
+  if (isInitialized())
+    return CUDA_SUCCESS;
+  std::string target = environment("VGPU_DEVICE", "sm_90a");
+  const DeviceModel *model = findModel(target);
+  if (!model) {
+    explain("VGPU_DEVICE is " + target + ", but the virtual GPU can be sm_80 or sm_90a");
+    return CUDA_ERROR_NO_DEVICE;
+  }
+  seed = std::strtoull(environment("VGPU_SEED", "0").c_str(), nullptr, 0);
+  int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
+  for (int ordinal = 0; ordinal < count; ++ordinal)
+    devices.push_back(std::make_unique<Device>(ordinal, *model, findings, console));
+  return devices.empty() ? CUDA_ERROR_NO_DEVICE : CUDA_SUCCESS;
+}
+
+Device *Driver::device(CUdevice ordinal) const {
+  return ordinal >= 0 && ordinal < static_cast<int>(devices.size()) ? devices[ordinal].get()
+                                                                    : nullptr;
+}
+
+Context *Driver::primary(Device &device) {
+  Context *&primary = primaries[device.ordinal];
+  if (!primary) {
+    CUcontext handle;
+    auto created = std::make_unique<Context>(device);
+    primary = created.get();
+    contexts.add(std::move(created), &handle);
+  }
+  return primary;
+}
+
+void Driver::release(Context &context) {
+  DeviceMemory &memory = context.device.memory;
+  for (const auto *addresses : {&context.allocations, &context.hostAllocations})
+    for (uint64_t address : *addresses)
+      if (!memory.release(address))
+        memory.unregisterHost(address);
+  while (context.modules.size())
+    unloadModule(*context.modules.begin()->second);
+  std::erase_if(primaries, [&](const auto &entry) { return entry.second == &context; });
+  contexts.remove(&context);
+}
+
+std::vector<Context *> &Driver::currentStack() {
+  thread_local std::vector<Context *> stack;
+  return stack;
+}
+
+void Driver::report(FindingKind kind, const std::string &message) {
+  Finding finding;
+  finding.kind = kind;
+  finding.message = message;
+  findings.add(std::move(finding));
+}
+
+void Driver::explain(const std::string &message) {
+  std::fprintf(stderr, "vgpu: %s\n", message.c_str());
+}
+
+void Driver::finish() {
+  for (const auto &device : devices)
+    for (const auto &[handle, context] : contexts)
+      if (&context->device == device.get())
+        context->synchronize();
+  console.flush();
+  for (const auto &[handle, context] : contexts) {
+    uint64_t bytes = 0;
+    for (uint64_t address : context->allocations)
+      if (std::optional<Allocation> found = context->device.memory.find(address))
+        bytes += found->end - found->begin;
+    if (bytes)
+      report(FindingKind::Leak, std::to_string(context->allocations.size()) + " allocations of " +
+                                    std::to_string(bytes) + " bytes were never freed");
+    if (size_t streams = context->streams.size())
+      report(FindingKind::Leak, std::to_string(streams) + " streams were never destroyed");
+    if (size_t modules = context->modules.size())
+      report(FindingKind::Leak, std::to_string(modules) + " modules were never unloaded");
+  }
+  for (const Finding &finding : findings.all())
+    std::fprintf(stderr, "vgpu: %s\n", Findings::text(finding).c_str());
+  std::string exitCode = environment("VGPU_ERROR_EXIT", "");
+  if (!exitCode.empty() && findings.hasErrors()) {
+    std::fflush(nullptr);
+    std::_Exit(std::atoi(exitCode.c_str()));
+  }
+}
+
+void Context::submit(Stream &stream, std::shared_ptr<Task> task) {
+  auto after = [&](const Stream &other) {
+    if (other.last && !other.last->isDone())
+      task->dependencies.push_back(other.last);
+  };
+  after(stream);
+  if (&stream == &defaultStream) {
+    for (const auto &[handle, other] : streams)
+      if (other->isBlocking)
+        after(*other);
+  } else if (stream.isBlocking) {
+    after(defaultStream);
+  }
+  stream.last = task;
+  device.engine.submit(std::move(task));
+}
+
+std::vector<std::shared_ptr<Task>> Context::lastTasks() const {
+  std::vector<std::shared_ptr<Task>> tasks{defaultStream.last};
+  for (const auto &[handle, stream] : streams)
+    tasks.push_back(stream->last);
+  return tasks;
+}
+
+CUresult Context::synchronize() {
+  for (const auto &task : lastTasks())
+    device.engine.wait(task);
+  return fault;
+}
+
+} // namespace vgpu

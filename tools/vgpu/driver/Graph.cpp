@@ -1,0 +1,56 @@
+#include "driver/Graph.h"
+
+#include "driver/Tasks.h"
+
+#include <algorithm>
+
+namespace vgpu {
+
+CUresult GraphCapture::add(Stream &stream, GraphNode node) {
+  if (isInvalid)
+    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  node.dependencies = frontier[&stream];
+  frontier[&stream] = {graph.nodes.size()};
+  graph.nodes.push_back(std::make_unique<GraphNode>(std::move(node)));
+  return CUDA_SUCCESS;
+}
+
+CUresult joinCapture(Stream &stream, const Event &event) {
+  if (stream.capture && stream.capture != event.capture) {
+    stream.capture->isInvalid = event.capture->isInvalid = true;
+    return CUDA_ERROR_STREAM_CAPTURE_MERGE;
+  }
+  if (&stream == &stream.context.defaultStream)
+    return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+  stream.capture = event.capture;
+  std::vector<size_t> &frontier = stream.capture->frontier[&stream];
+  for (size_t node : event.captured)
+    if (std::find(frontier.begin(), frontier.end(), node) == frontier.end())
+      frontier.push_back(node);
+  return CUDA_SUCCESS;
+}
+
+CUresult launchGraph(Driver &driver, Context &context, Stream &stream, const GraphExec &exec) {
+  std::vector<std::shared_ptr<Task>> tasks;
+  auto end = std::make_shared<ActionTask>(context, [] {});
+  auto begin = std::make_shared<ActionTask>(context, [] {});
+  context.submit(stream, begin);
+  for (const GraphNode &node : exec.nodes) {
+    std::shared_ptr<Task> task;
+    if (node.launch)
+      task = std::make_shared<KernelTask>(context, node.launch, driver.seed);
+    else
+      task = std::make_shared<ActionTask>(context, node.action ? node.action : [] {});
+    task->dependencies.push_back(begin);
+    for (size_t dependency : node.dependencies)
+      task->dependencies.push_back(tasks[dependency]);
+    tasks.push_back(task);
+    end->dependencies.push_back(task);
+  }
+  for (auto &task : tasks)
+    context.device.engine.submit(std::move(task));
+  context.submit(stream, end);
+  return CUDA_SUCCESS;
+}
+
+} // namespace vgpu

@@ -1,0 +1,70 @@
+#pragma once
+// What streams can do.
+
+#include "driver/Driver.h"
+#include "exec/Grid.h"
+
+#include <chrono>
+
+namespace vgpu {
+
+/// Work of a context: dropped when the context has failed.
+class ContextTask : public Task {
+public:
+  explicit ContextTask(Context &context) : context(context) {}
+  State run() final;
+
+protected:
+  virtual State step() = 0;
+  Context &context;
+};
+
+class KernelTask : public ContextTask {
+public:
+  KernelTask(Context &context, std::shared_ptr<const Launch> launch, uint64_t seed)
+      : ContextTask(context), launch(std::move(launch)), seed(seed) {}
+
+private:
+  State step() override;
+
+  std::shared_ptr<const Launch> launch;
+  uint64_t seed;
+  std::unique_ptr<Grid> grid;
+};
+
+/// Something that is done at once.
+class ActionTask : public ContextTask {
+public:
+  ActionTask(Context &context, std::function<void()> action)
+      : ContextTask(context), action(std::move(action)) {}
+
+private:
+  State step() override {
+    action();
+    return State::Done;
+  }
+  std::function<void()> action;
+};
+
+/// Goes on when the condition holds.
+class ConditionTask : public ContextTask {
+public:
+  ConditionTask(Context &context, std::function<bool()> condition)
+      : ContextTask(context), condition(std::move(condition)) {}
+
+private:
+  State step() override { return condition() ? State::Done : State::Waiting; }
+  std::function<bool()> condition;
+};
+
+/// What an event records: when it is done, the stream has come here.
+class Marker : public Task {
+public:
+  State run() override {
+    time = std::chrono::steady_clock::now();
+    return State::Done;
+  }
+  std::chrono::steady_clock::time_point time;
+};
+
+} // namespace vgpu

@@ -76,6 +76,17 @@ CUresult gatherParameters(const Kernel &kernel, void **parameters, void **extra,
   return CUDA_SUCCESS;
 }
 
+/// A size and a barrier, which starts as zero; freed with the launch.
+std::shared_ptr<const uint64_t> makeWorkspace(DeviceMemory &memory) {
+  constexpr uint64_t kBytes = 64;
+  uint64_t address = memory.allocate(kBytes, MemoryKind::Module);
+  memory.markInitialized(address, kBytes);
+  return {new uint64_t(address), [&memory](const uint64_t *held) {
+            memory.release(*held);
+            delete held;
+          }};
+}
+
 CUresult launchKernel(CUfunction function, const Request &request, void **parameters,
                       void **extra) {
   return inStream(request.stream, [&](Driver &driver, Context &context, Stream &stream) {
@@ -99,6 +110,8 @@ CUresult launchKernel(CUfunction function, const Request &request, void **parame
     if (request.isCooperative &&
         request.grid.count() > Grid::residentLimit(context.device.machine, *launch))
       return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    if (request.isCooperative)
+      launch->workspace = makeWorkspace(context.device.memory);
     if (CUresult refused = gatherParameters(*kernel, parameters, extra, launch->parameters))
       return refused;
     launch->id = ++driver.launches;

@@ -26,6 +26,8 @@ struct Launch {
   uint32_t dynamicSharedBytes = 0;
   std::vector<uint8_t> parameters;
   bool isCooperative = false;
+  /// What cooperative groups keep of a grid: its address is in %envreg1 and %envreg2.
+  std::shared_ptr<const uint64_t> workspace;
   uint64_t id = 0; ///< counts the launches of a process
 
   uint32_t sharedEnd() const { return program->sharedDynamicBase + dynamicSharedBytes; }

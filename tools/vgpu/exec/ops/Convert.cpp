@@ -307,7 +307,7 @@ Handler fastPath(const Instruction &instruction, int sourceBytes, int resultByte
   auto is = [&](Type wantedTo, Type wantedFrom) { return to == wantedTo && from == wantedFrom; };
   if (is(Type::S64, Type::S32))
     return unary<plainCast<int64_t, int32_t>, int64_t, int32_t>;
-  if (from == Type::U32 && ptx::sizeOf(to) == 8)
+  if (from == Type::U32 && ptx::sizeOf(to) == 8 && !ptx::isFloat(to))
     return unary<plainCast<uint64_t, uint32_t>, uint64_t, uint32_t>;
   if (ptx::sizeOf(from) == 8 && ptx::sizeOf(to) == 4 && !ptx::isFloat(to) && !ptx::isFloat(from))
     return unary<plainCast<uint32_t, uint64_t>, uint32_t, uint64_t>;

@@ -179,6 +179,8 @@ enum class Special : uint8_t {
   DynamicShared,
   TotalShared,
   AggregateShared,
+  WorkspaceLow,
+  WorkspaceHigh,
   One,
   Zero,
 };
@@ -216,6 +218,8 @@ constexpr std::pair<std::string_view, Special> kSpecials[] = {
     {"%dynamic_smem_size", Special::DynamicShared},
     {"%total_smem_size", Special::TotalShared},
     {"%aggr_smem_size", Special::AggregateShared},
+    {"%envreg1", Special::WorkspaceHigh},
+    {"%envreg2", Special::WorkspaceLow},
     // A cluster is one block.
     {"%clusterid.x", Special::BlockX},
     {"%clusterid.y", Special::BlockY},
@@ -314,6 +318,10 @@ uint64_t valueInWarp(Special special, const Warp &warp) {
   case Special::TotalShared:
   case Special::AggregateShared:
     return block.sharedEnd - kSharedBase;
+  case Special::WorkspaceLow:
+    return launch.workspace ? static_cast<uint32_t>(*launch.workspace) : 0;
+  case Special::WorkspaceHigh:
+    return launch.workspace ? *launch.workspace >> 32 : 0;
   case Special::One:
     return 1;
   default:

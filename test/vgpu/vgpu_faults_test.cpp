@@ -1,0 +1,130 @@
+// What goes wrong in a kernel is found, with its place, and fails the context
+// as the driver's own errors do.
+#include "Gpu.h"
+
+namespace {
+
+class Faults : public GpuTest {
+protected:
+  /// The next synchronisation tells the error, and all later calls as well.
+  static void expectFault(CUresult error) {
+    EXPECT_EQ(cuCtxSynchronize(), error);
+    CUdeviceptr address;
+    EXPECT_EQ(cuMemAlloc_v2(&address, 4), error);
+  }
+  static void expectFound(const std::vector<std::string> &parts) {
+    std::string findings = takeFindings();
+    for (const std::string &part : parts)
+      EXPECT_NE(findings.find(part), std::string::npos) << part << " in " << findings;
+  }
+  CUdeviceptr allocate(size_t bytes) {
+    CUdeviceptr address = 0;
+    EXPECT_EQ(cuMemAlloc_v2(&address, bytes), CUDA_SUCCESS);
+    return address; // freed with the context
+  }
+  CUfunction fault(const std::string &name) { return kernel(load("faults"), name); }
+};
+
+// One element too many is written: lane 4 of the last block's second warp.
+TEST_F(Faults, OutOfBounds) {
+  CUdeviceptr out = allocate(100 * 4);
+  GPU_CHECK(launch(fault("out_of_bounds"), {2}, {64}, 0, out, 100));
+  expectFault(CUDA_ERROR_ILLEGAL_ADDRESS);
+  expectFound({"\"out-of-bounds\"", "writes 4 bytes outside of every allocation", "ends 0 bytes",
+               "\"kernel\": \"out_of_bounds\"", "\"block\": [1, 0, 0], \"warp\": 1, \"lane\": 4",
+               "st.global.u32"});
+}
+
+TEST_F(Faults, Misaligned) {
+  CUdeviceptr out = allocate(256);
+  GPU_CHECK(launch(fault("misaligned"), {1}, {32}, 0, out));
+  expectFault(CUDA_ERROR_MISALIGNED_ADDRESS);
+  expectFound({"\"misaligned\"", "\"lane\": 1", "access of 4 bytes"});
+}
+
+// The kernel goes on: hardware would not notice either.
+TEST_F(Faults, UninitializedShared) {
+  CUdeviceptr out = allocate(32 * 4);
+  GPU_CHECK(launch(fault("uninitialized_shared"), {1}, {32}, 0, out));
+  GPU_CHECK(cuCtxSynchronize());
+  expectFound({"\"uninitialized-read\"", "shared memory", "\"lane\": 31", "\"count\": 1"});
+}
+
+TEST_F(Faults, UninitializedGlobal) {
+  CUdeviceptr a = allocate(128 * 4), b = allocate(128 * 4), c = allocate(128 * 4);
+  GPU_CHECK(cuMemsetD8_v2(a, 0, 128 * 4));
+  GPU_CHECK(cuMemsetD8_v2(b, 0, 127 * 4));
+  GPU_CHECK(launch(kernel("vector_add"), {1}, {128}, 0, a, b, c, 128));
+  GPU_CHECK(cuCtxSynchronize());
+  expectFound({"\"uninitialized-read\"", "global memory", "\"warp\": 3, \"lane\": 31"});
+}
+
+// Freed memory is no memory, even if the address was valid before.
+TEST_F(Faults, UseAfterFree) {
+  CUdeviceptr a = allocate(128 * 4), c = allocate(128 * 4);
+  GPU_CHECK(cuMemsetD8_v2(a, 0, 128 * 4));
+  GPU_CHECK(cuMemFree_v2(a));
+  CUdeviceptr again = allocate(128 * 4);
+  EXPECT_NE(again, a);
+  GPU_CHECK(launch(kernel("vector_add"), {1}, {128}, 0, a, a, c, 128));
+  expectFault(CUDA_ERROR_ILLEGAL_ADDRESS);
+  expectFound({"\"out-of-bounds\"", "reads 4 bytes"});
+}
+
+TEST_F(Faults, SharedOutOfBounds) {
+  CUdeviceptr out = allocate(32 * 4);
+  GPU_CHECK(launch(fault("shared_bounds"), {1}, {32}, 32 * 4, out, 33));
+  expectFault(CUDA_ERROR_ILLEGAL_ADDRESS);
+  expectFound({"\"out-of-bounds\"", "shared memory"});
+}
+
+TEST_F(Faults, DivergentBarrier) {
+  CUdeviceptr out = allocate(32 * 4);
+  GPU_CHECK(launch(fault("divergent_barrier"), {1}, {32}, 0, out));
+  expectFault(CUDA_ERROR_ILLEGAL_INSTRUCTION);
+  expectFound({"\"barrier-divergence\"", "only 16 of the warp's 32 lanes"});
+}
+
+TEST_F(Faults, Deadlock) {
+  CUdeviceptr out = allocate(64 * 4);
+  GPU_CHECK(launch(fault("deadlock"), {1}, {64}, 0, out));
+  expectFault(CUDA_ERROR_LAUNCH_TIMEOUT);
+  expectFound({"\"deadlock\"", "warp 0, 32 lanes", "waits at barrier 1", "waits at barrier 2"});
+}
+
+TEST_F(Faults, Trap) {
+  GPU_CHECK(launch(fault("trap"), {1}, {1}, 0));
+  expectFault(CUDA_ERROR_LAUNCH_FAILED);
+  expectFound({"\"trap\""});
+}
+
+TEST_F(Faults, Assertion) {
+  GPU_CHECK(launch(kernel(load("print"), "assertion"), {1}, {32}, 0, 5));
+  expectFault(CUDA_ERROR_ASSERT);
+  expectFound({"assertion 'threadIdx.x < limit' failed", "\"lane\": 5"});
+}
+
+TEST_F(Faults, HeapIsBounded) {
+  Buffer<CUdeviceptr> pointers(32);
+  GPU_CHECK(cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, 31 * 16));
+  GPU_CHECK(launch(kernel(load("print"), "heap"), {1}, {32}, 0, pointers.address));
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS); // malloc gave null
+  expectFound({"\"out-of-bounds\""});
+}
+
+// Work that was already in a queue is dropped.
+TEST_F(Faults, LaterWorkIsDropped) {
+  CUdeviceptr out = allocate(100 * 4), other = allocate(4);
+  GPU_CHECK(cuMemsetD32_v2(other, 1, 1));
+  CUfunction function = fault("out_of_bounds");
+  CUstream stream;
+  GPU_CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  int n = 100;
+  void *parameters[] = {&out, &n};
+  GPU_CHECK(cuLaunchKernel(function, 2, 1, 1, 64, 1, 1, 0, stream, parameters, nullptr));
+  EXPECT_EQ(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+  EXPECT_EQ(cuMemsetD32_v2(other, 2, 1), CUDA_ERROR_ILLEGAL_ADDRESS);
+  takeFindings();
+}
+
+} // namespace

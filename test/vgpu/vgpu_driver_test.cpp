@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace {
@@ -146,6 +148,20 @@ TEST_F(DriverApi, BadPtxIsExplained) {
   EXPECT_EQ(cuModuleLoadData(&bad, "\x7f"
                                    "ELF and so on"),
             CUDA_ERROR_NO_BINARY_FOR_GPU);
+}
+
+// The fatbin has compressed PTX for two chips, as nvcc packs it by default.
+TEST_F(DriverApi, FatbinsAreUnpacked) {
+  std::ifstream file(VGPU_TEST_KERNELS "/vector_add.fatbin", std::ios::binary);
+  std::stringstream image;
+  image << file.rdbuf();
+  CUmodule fatbin;
+  GPU_CHECK(cuModuleLoadData(&fatbin, image.str().data()));
+  Buffer<float> a(std::vector<float>(32, 1.5f)), c(32);
+  GPU_CHECK(
+      launch(kernel(fatbin, "vector_add"), {1}, {32}, 0, a.address, a.address, c.address, 32));
+  EXPECT_EQ(c.get(), std::vector<float>(32, 3.0f));
+  GPU_CHECK(cuModuleUnload(fatbin));
 }
 
 TEST_F(DriverApi, UnknownInstructionsAreNamed) {

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 namespace vgpu {
 namespace {
@@ -13,6 +14,16 @@ namespace {
 std::string environment(const char *name, const char *otherwise) {
   const char *value = std::getenv(name);
   return value && *value ? value : otherwise;
+}
+
+/// {"findings": [...]}; the file appears whole or not at all.
+void writeReport(const std::string &path, const std::vector<Finding> &findings) {
+  std::string partial = path + ".partial";
+  std::ofstream file(partial);
+  file << "{\"findings\": " << Findings::json(findings) << "}\n";
+  file.close();
+  if (!file || std::rename(partial.c_str(), path.c_str()) != 0)
+    std::fprintf(stderr, "vgpu: cannot write %s\n", path.c_str());
 }
 
 } // namespace
@@ -109,8 +120,12 @@ void Driver::finish() {
     if (size_t modules = context->modules.size())
       report(FindingKind::Leak, std::to_string(modules) + " modules were never unloaded");
   }
-  for (const Finding &finding : findings.all())
+  std::vector<Finding> all = findings.all();
+  for (const Finding &finding : all)
     std::fprintf(stderr, "vgpu: %s\n", Findings::text(finding).c_str());
+  std::string report = environment("VGPU_REPORT", "");
+  if (!report.empty())
+    writeReport(report, all);
   std::string exitCode = environment("VGPU_ERROR_EXIT", "");
   if (!exitCode.empty() && findings.hasErrors()) {
     std::fflush(nullptr);

@@ -65,8 +65,26 @@ void Block::completeIfAll(int id) {
                          done.reductionCount > 0);
 }
 
+void Block::arriveAtCluster(Warp &warp) {
+  if (machine.observer)
+    machine.observer->barrierArrive(warp, kClusterBarrier, true);
+  warp.clusterPhase = clusterPhase;
+  ++clusterArrived;
+  completeCluster();
+}
+
+void Block::completeCluster() {
+  if (clusterArrived == 0 || clusterArrived < warps.size() - finishedWarps)
+    return;
+  if (machine.observer)
+    machine.observer->barrierComplete(*this, kClusterBarrier);
+  clusterArrived = 0;
+  ++clusterPhase;
+}
+
 void Block::warpFinished(Warp &) {
   ++finishedWarps;
+  completeCluster();
   // Threads that have left count as arrived.
   for (int id = 0; id < 16; ++id)
     if (barriers[id].isOpen && barriers[id].expected == 0 && finishedWarps < warps.size())

@@ -33,6 +33,12 @@ public:
 
   /// A warp arrives at a barrier of `threads` threads, or of all where it is 0.
   void arriveAtBarrier(Warp &warp, int id, uint32_t threads, bool waits, LaneMask reduction);
+  /// barrier.cluster, where a cluster is this block: arriving does not wait, and
+  /// waiting is over when all warps have arrived.
+  void arriveAtCluster(Warp &warp);
+  bool isClusterComplete(const Warp &warp) const { return clusterPhase != warp.clusterPhase; }
+  /// The barrier's number for observers.
+  static constexpr int kClusterBarrier = 16;
   /// In words: who waits where. For the message of a deadlock.
   std::string describeWaiting() const;
 
@@ -66,9 +72,12 @@ private:
 
   void warpFinished(Warp &warp);
   void completeIfAll(int id);
+  void completeCluster();
 
   Barrier barriers[16];
   size_t finishedWarps = 0;
+  uint32_t clusterPhase = 1;
+  size_t clusterArrived = 0;
   const Warp *executing = nullptr;
 };
 

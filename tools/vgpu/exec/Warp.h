@@ -117,6 +117,8 @@ public:
   std::vector<uint8_t> localWritten;
   LaneMask exited = 0;
   LaneMask barrierLanes[16] = {}; ///< arrived, one lane after the other, without .aligned
+  LaneMask clusterLanes = 0;      ///< arrived at barrier.cluster
+  uint32_t clusterPhase = 0;      ///< of the block when the warp arrived
   uint64_t executed = 0;
 
 private:

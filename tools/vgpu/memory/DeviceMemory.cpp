@@ -49,16 +49,36 @@ DeviceMemory::~DeviceMemory() {
 uint64_t DeviceMemory::allocate(uint64_t bytes, MemoryKind kind, uint64_t alignment) {
   std::lock_guard lock(mutex);
   bool counts = kind != MemoryKind::PinnedHost;
-  uint64_t begin = roundUp(next, std::max<uint64_t>(alignment, 256));
-  uint64_t end = begin + bytes;
-  if (bytes == 0 || bytes > kArenaBytes || end + kGap > base + kArenaBytes ||
-      (counts && usedBytes + bytes > totalBytes))
+  if (bytes == 0 || bytes > kArenaBytes || (counts && usedBytes + bytes > totalBytes))
     return 0;
-  next = end + kGap;
+  alignment = std::max<uint64_t>(alignment, 256);
+  uint64_t begin = roundUp(next, alignment), end = begin + bytes;
+  if (end + kGap <= base + kArenaBytes) {
+    next = end + kGap;
+  } else {
+    begin = findGap(bytes, alignment);
+    if (!begin)
+      return 0;
+    end = begin + bytes;
+    std::memset(shadow(begin), 0, (bytes + 7) / 8);
+  }
   usedBytes += counts ? bytes : 0;
   byAddress[begin] = {begin, end, kind, false};
   ++changes;
   return begin;
+}
+
+uint64_t DeviceMemory::findGap(uint64_t bytes, uint64_t alignment) const {
+  uint64_t begin = roundUp(base + kGap, alignment);
+  for (auto after = byAddress.lower_bound(base);; ++after) {
+    bool isLast = after == byAddress.end() || !inArena(after->first);
+    uint64_t limit = isLast ? base + kArenaBytes : after->first;
+    if (begin + bytes + kGap <= limit)
+      return begin;
+    if (isLast)
+      return 0;
+    begin = roundUp(after->second.end + kGap, alignment);
+  }
 }
 
 uint64_t DeviceMemory::allocateHeap(uint64_t bytes, uint64_t limit) {

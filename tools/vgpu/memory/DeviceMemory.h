@@ -72,13 +72,15 @@ public:
 private:
   static constexpr uint64_t kArenaBytes = uint64_t{1} << 38;
 
+  /// Room for `bytes` that freed allocations have left, or 0.
+  uint64_t findGap(uint64_t bytes, uint64_t alignment) const;
   bool isInitialized(uint64_t address) const { return *shadow(address) >> (address % 8) & 1; }
 
   uint64_t base = 0;
   uint8_t *shadowBase = nullptr;
   uint64_t totalBytes;
   uint64_t usedBytes = 0, heapBytes = 0;
-  uint64_t next = 0;
+  uint64_t next = 0; ///< where no allocation has been yet
   mutable std::mutex mutex;
   std::map<uint64_t, Allocation> byAddress;
   std::atomic<uint64_t> changes{1};

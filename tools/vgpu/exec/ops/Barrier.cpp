@@ -64,6 +64,19 @@ Step warpBarrier(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   return Step::Next;
 }
 
+Step clusterArrive(Warp &warp, const Instruction &, LaneMask lanes) {
+  warp.clusterLanes |= lanes;
+  if ((warp.clusterLanes & warp.live()) != warp.live())
+    return Step::Next;
+  warp.clusterLanes = 0;
+  warp.block.arriveAtCluster(warp);
+  return Step::Next;
+}
+
+Step clusterWait(Warp &warp, const Instruction &, LaneMask) {
+  return warp.block.isClusterComplete(warp) ? Step::Next : Step::Wait;
+}
+
 void reduction(Decoding &decoding) {
   decoding.out.modifiers |= kReduces;
   bool isCount = decoding.has("popc");
@@ -85,7 +98,7 @@ Handler selectBarrier(Decoding &decoding) {
     return warpBarrier;
   }
   if (decoding.has("cluster"))
-    decoding.unsupported();
+    return decoding.has("arrive") ? clusterArrive : clusterWait;
   if (decoding.source.opcode == "bar" || decoding.has("aligned"))
     decoding.out.modifiers |= kAligned;
   if (decoding.has("red")) {

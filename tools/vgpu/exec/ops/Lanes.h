@@ -15,7 +15,7 @@
 
 /// Lanes of different registers never overlap partly, so lanes are independent.
 #if defined(__clang__)
-#define VGPU_LANES _Pragma("clang loop vectorize(assume_safety) interleave(enable)")
+#define VGPU_LANES _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
 #else
 #define VGPU_LANES _Pragma("GCC ivdep")
 #endif
@@ -37,22 +37,27 @@ template <class T> struct Lane {
 template <class T> using Storage = typename Lane<T>::Storage;
 
 /// to[lane] = compute(lane) for the lanes of the mask. The others are computed
-/// too, so `compute` must be total.
+/// too, so `compute` must be total. `to` may be one of the sources: a few lanes
+/// at a time are computed before they are written, which tells the compiler so.
 template <class S, class Compute>
 [[gnu::always_inline]] inline void eachLane(S *to, LaneMask lanes, Compute compute) {
+  constexpr int kTogether = 8;
   if (lanes == kAllLanes) [[likely]] {
-    VGPU_LANES
-    for (int lane = 0; lane < kWarpSize; ++lane)
-      to[lane] = compute(lane);
+#pragma clang loop unroll(full)
+    for (int first = 0; first < kWarpSize; first += kTogether) {
+      S result[kTogether];
+      VGPU_LANES
+      for (int lane = 0; lane < kTogether; ++lane)
+        result[lane] = compute(first + lane);
+      std::memcpy(to + first, result, sizeof result);
+    }
     return;
   }
   S result[kWarpSize];
   VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
-    result[lane] = compute(lane);
-  VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    to[lane] = lanes >> lane & 1 ? result[lane] : to[lane];
+    result[lane] = lanes >> lane & 1 ? compute(lane) : to[lane];
+  std::memcpy(to, result, sizeof result);
 }
 
 /// A mask of the lanes for which `holds(lane)`.
@@ -73,6 +78,11 @@ template <class Holds> [[gnu::always_inline]] inline LaneMask maskOf(Holds holds
 
 /// Calls `visit(lane)` for each lane of the mask, in order.
 template <class Visit> [[gnu::always_inline]] inline void forLanes(LaneMask lanes, Visit visit) {
+  if (lanes == kAllLanes) {
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      visit(lane);
+    return;
+  }
   for (; lanes; lanes &= lanes - 1)
     visit(std::countr_zero(lanes));
 }

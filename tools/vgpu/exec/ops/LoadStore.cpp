@@ -27,6 +27,12 @@ template <class T, class D> Step load(Warp &warp, const Instruction &instruction
   access(warp, instruction, 0, lanes, AccessKind::Load, accessed);
   spinningYields(warp, instruction);
   uint32_t elements = instruction.listCount;
+  if (accessed.isContiguous && elements == 1) {
+    const uint8_t *from = accessed.bytes[0];
+    eachLane(warp.lanes<Storage<D>>(instruction.list[0]), kAllLanes,
+             [=](int lane) { return Storage<D>(D(readElement<T>(from + lane * sizeof(T)))); });
+    return Step::Next;
+  }
   if (accessed.isContiguous) {
     const uint8_t *from = accessed.bytes[0];
     for (uint32_t element = 0; element < elements; ++element) {
@@ -54,6 +60,14 @@ template <class T> Step store(Warp &warp, const Instruction &instruction, LaneMa
   for (uint32_t element = 0; element < elements; ++element) {
     const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
     size_t offset = element * sizeof(T);
+    if (accessed.isContiguous && elements == 1) {
+      T values[kWarpSize];
+      VGPU_LANES
+      for (int lane = 0; lane < kWarpSize; ++lane)
+        values[lane] = T(from[lane]);
+      std::memcpy(accessed.bytes[0], values, sizeof values);
+      continue;
+    }
     if (accessed.isContiguous) {
       uint8_t *to = accessed.bytes[0] + offset;
       size_t stride = elements * sizeof(T);

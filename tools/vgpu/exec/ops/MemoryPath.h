@@ -24,15 +24,18 @@ inline void computeAddresses(const Warp &warp, const Instruction &instruction, s
   auto offset = static_cast<uint64_t>(instruction.immediate);
   if (instruction.memory.isAddress32) {
     const uint32_t *base = warp.lanes<uint32_t>(instruction.operands[operand]);
+    VGPU_LANES
     for (int lane = 0; lane < kWarpSize; ++lane)
       addresses[lane] = uint32_t(base[lane] + offset);
   } else {
     const uint64_t *base = warp.lanes<uint64_t>(instruction.operands[operand]);
+    VGPU_LANES
     for (int lane = 0; lane < kWarpSize; ++lane)
       addresses[lane] = base[lane] + offset;
   }
   if (lanes != kAllLanes) {
     uint64_t first = addresses[std::countr_zero(lanes)];
+    VGPU_LANES
     for (int lane = 0; lane < kWarpSize; ++lane)
       addresses[lane] = lanes >> lane & 1 ? addresses[lane] : first;
   }
@@ -42,8 +45,26 @@ struct Extent {
   uint64_t low, high; ///< smallest and largest address
 };
 
-inline Extent extentOf(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
+inline bool isContiguous(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
+  if (lanes != kAllLanes)
+    return false;
+  uint64_t differences = 0, first = addresses[0];
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    differences |= addresses[lane] - first - uint64_t{bytes} * lane;
+  return differences == 0;
+}
+
+/// Faults if an address is not aligned to the access.
+inline Extent extentOf(const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
+  const uint64_t *addresses = accessed.addresses;
+  if (accessed.isContiguous) {
+    if (addresses[0] & (bytes - 1))
+      faultMisaligned(lanes, addresses, bytes);
+    return {addresses[0], addresses[kWarpSize - 1]};
+  }
   uint64_t low = addresses[0], high = addresses[0], all = 0;
+  VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane) {
     low = std::min(low, addresses[lane]);
     high = std::max(high, addresses[lane]);
@@ -52,13 +73,6 @@ inline Extent extentOf(const uint64_t *addresses, LaneMask lanes, uint32_t bytes
   if (all & (bytes - 1))
     faultMisaligned(lanes, addresses, bytes);
   return {low, high};
-}
-
-inline bool isContiguous(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
-  uint64_t differences = 0;
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    differences |= addresses[lane] - addresses[0] - uint64_t{bytes} * lane;
-  return differences == 0 && lanes == kAllLanes;
 }
 
 inline void tellObserver(Warp &warp, const Instruction &instruction, LaneMask lanes,
@@ -118,7 +132,8 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   Block &block = warp.block;
   const DeviceMemory &memory = block.machine.memory;
   uint32_t bytes = instruction.memory.bytes();
-  Extent extent = extentOf(accessed.addresses, lanes, bytes);
+  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
+  Extent extent = extentOf(accessed, lanes, bytes);
   Allocation &known = block.knownRanges[reinterpret_cast<uintptr_t>(&instruction) /
                                         sizeof(Instruction) % std::size(block.knownRanges)];
   if (block.knownGeneration != memory.generation()) {
@@ -130,44 +145,69 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
                  (kind == AccessKind::Load || !known.isReadOnly);
   if (!isKnown)
     known = checkEachGlobal(warp, instruction, lanes, accessed.addresses, bytes, kind);
-  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
   bool hasShadow = memory.inArena(extent.low) && memory.inArena(extent.high);
   if (hasShadow && kind != AccessKind::Store)
     checkInitialized(warp, accessed, lanes, bytes);
   if (hasShadow && kind != AccessKind::Load)
     markInitialized(memory, accessed, lanes, bytes);
   tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Global, kind);
+  VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
     accessed.bytes[lane] = reinterpret_cast<uint8_t *>(accessed.addresses[lane]);
+}
+
+/// Whether all of 1, 2, 4, 8 or more bytes are marked.
+inline bool allWritten(const uint8_t *written, uint32_t bytes) {
+  uint64_t marks = 0;
+  switch (bytes) {
+  case 1:
+    return *written;
+  case 2:
+    std::memcpy(&marks, written, 2);
+    return marks == 0x0101;
+  case 4:
+    std::memcpy(&marks, written, 4);
+    return marks == 0x01010101;
+  default:
+    for (uint32_t part = 0; part < bytes; part += 8) {
+      std::memcpy(&marks, written + part, 8);
+      if (marks != 0x0101010101010101)
+        return false;
+    }
+    return true;
+  }
 }
 
 inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask lanes,
                          Accessed &accessed, AccessKind kind) {
   Block &block = warp.block;
   uint32_t bytes = instruction.memory.bytes();
-  Extent extent = extentOf(accessed.addresses, lanes, bytes);
+  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
+  Extent extent = extentOf(accessed, lanes, bytes);
   if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
     faultShared(block, lanes, accessed.addresses, bytes, kind);
-  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
   uint8_t *written = block.sharedWritten.data();
-  if (kind != AccessKind::Store)
+  bool isKnownWritten =
+      accessed.isContiguous && allWritten(written + extent.low, bytes * kWarpSize);
+  if (kind != AccessKind::Store && !isKnownWritten)
     forLanes(lanes, [&](int lane) {
       uint64_t address = accessed.addresses[lane];
-      for (uint32_t byte = 0; byte < bytes; ++byte)
-        if (!written[address + byte]) [[unlikely]] {
-          reportUninitialized(warp, ptx::Space::Shared, lane, address);
-          std::memset(written + address, 1, bytes);
-        }
+      if (!allWritten(written + address, bytes)) [[unlikely]] {
+        reportUninitialized(warp, ptx::Space::Shared, lane, address);
+        std::memset(written + address, 1, bytes);
+      }
     });
-  if (kind != AccessKind::Load) {
+  if (kind != AccessKind::Load && !isKnownWritten) {
     if (accessed.isContiguous)
       std::memset(written + accessed.addresses[0], 1, bytes * kWarpSize);
     else
       forLanes(lanes, [&](int lane) { std::memset(written + accessed.addresses[lane], 1, bytes); });
   }
   tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Shared, kind);
+  uint8_t *shared = block.sharedBytes.data();
+  VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
-    accessed.bytes[lane] = block.sharedBytes.data() + accessed.addresses[lane];
+    accessed.bytes[lane] = shared + accessed.addresses[lane];
 }
 
 /// Calls visit(word, first byte in the word, bytes, offset in the access).
@@ -184,7 +224,7 @@ inline void localWords(uint64_t address, uint32_t bytes, int lane, Visit visit) 
 inline void accessLocal(Warp &warp, const Instruction &instruction, LaneMask lanes,
                         Accessed &accessed, AccessKind kind) {
   uint32_t bytes = instruction.memory.bytes();
-  extentOf(accessed.addresses, lanes, bytes);
+  extentOf(accessed, lanes, bytes);
   accessed.local |= lanes;
   forLanes(lanes, [&](int lane) {
     uint64_t address = accessed.addresses[lane];

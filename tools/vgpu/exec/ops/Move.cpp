@@ -458,6 +458,37 @@ Handler selectIsspacep(Decoding &decoding) {
   return isInSpace;
 }
 
+// --- Clusters of one block: every address is the block's own.
+
+Step mapToRank(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const uint32_t *rank = warp.lanes<uint32_t>(instruction.operands[2]);
+  forLanes(lanes, [&](int lane) {
+    if (rank[lane] != 0)
+      throw Fault(FindingKind::InvalidInstruction,
+                  "maps to block " + std::to_string(rank[lane]) + " of a cluster of one block",
+                  lane);
+  });
+  return ptx::sizeOf(instruction.type) == 8 ? move<uint64_t>(warp, instruction, lanes)
+                                            : move<uint32_t>(warp, instruction, lanes);
+}
+
+Handler selectMapa(Decoding &decoding) {
+  decoding.expectOperands(3);
+  Type type = decoding.type();
+  decoding.out.type = type;
+  decoding.out.operands[0] = decoding.write(0, type);
+  decoding.out.operands[1] = decoding.read(1, type);
+  decoding.out.operands[2] = decoding.read(2, Type::U32);
+  return mapToRank;
+}
+
+Handler selectRank(Decoding &decoding) {
+  decoding.expectOperands(2);
+  decoding.out.operands[0] = decoding.write(0, Type::U32);
+  decoding.out.operands[1] = decoding.builder.constant(0, 4);
+  return move<uint32_t>;
+}
+
 Step localAddress(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint64_t address = warp.localBase() + static_cast<uint64_t>(instruction.immediate);
   if (ptx::sizeOf(instruction.type) == 8)
@@ -479,6 +510,8 @@ void addMove(SelectorTable &table) {
   table["mov"] = selectMov;
   table["cvta"] = selectCvta;
   table["isspacep"] = selectIsspacep;
+  table["mapa"] = selectMapa;
+  table["getctarank"] = selectRank;
   table[kReadSpecial] = selectSpecial;
   table[kLocalAddress] = selectLocalAddress;
 }

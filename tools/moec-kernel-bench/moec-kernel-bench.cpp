@@ -1,4 +1,4 @@
-//===- moec-kernel-bench.cpp - how fast generated products are -------------===//
+//===- moec-kernel-bench.cpp - how fast generated kernels are --------------===//
 //
 // Times one thread in CPU seconds: another process on the core does not count.
 //
@@ -9,11 +9,12 @@
 #include "mlir/IR/DialectRegistry.h"
 #include "moec/Compiler.h"
 #include "moec/InitAll.h"
+#include "tools/moec-kernel-bench/Measure.h"
+#include "tools/moec-kernel-bench/RowKernels.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include <algorithm>
-#include <ctime>
 #include <random>
 #include <sys/mman.h>
 
@@ -21,12 +22,6 @@ using namespace mlir;
 using namespace moec;
 
 namespace {
-
-double cpuSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return now.tv_sec + now.tv_nsec * 1e-9;
-}
 
 /// Memory in huge pages, where the system has them.
 class HugeArray {
@@ -98,20 +93,6 @@ private:
   std::unique_ptr<HugeArray> weights;
 };
 
-/// The median of several runs, after one.
-template <typename Run> double median(Run run) {
-  run();
-  std::vector<double> times;
-  for (double spent = 0; times.size() < 5 || (spent < 1 && times.size() < 101);) {
-    double start = cpuSeconds();
-    run();
-    times.push_back(cpuSeconds() - start);
-    spent += times.back();
-  }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return times[times.size() / 2];
-}
-
 void print(llvm::StringRef name, int64_t rows, double seconds, double flops, double bytes) {
   llvm::outs() << llvm::left_justify(name, 24)
                << llvm::format("%6ld rows %10.3f ms %8.1f GF/s %7.1f GB/s of weights\n",
@@ -181,7 +162,7 @@ int main(int argc, char **argv) {
   llvm::cl::list<int64_t> rows("rows", llvm::cl::desc("numbers of rows or tokens"),
                                llvm::cl::CommaSeparated, llvm::cl::cat(category));
   llvm::cl::HideUnrelatedOptions(category);
-  llvm::cl::ParseCommandLineOptions(argc, argv, "times generated products, f32, one thread\n");
+  llvm::cl::ParseCommandLineOptions(argc, argv, "times generated kernels, one thread\n");
   if (!parseChip(chip)) {
     llvm::errs() << "no chip is called '" << chip << "'\n";
     return 2;
@@ -195,5 +176,7 @@ int main(int argc, char **argv) {
     counts = {1, 4, 16, 32, 256};
   benchDense(context, chip, counts);
   benchExperts(context, chip, counts);
+  benchAttention(context, chip);
+  benchNorm(context, chip);
   return 0;
 }

@@ -208,14 +208,24 @@ private:
       Value column = arith::RemUIOp::create(b, key, b.index(tile.width()));
       b.forVectors(op.depth, [&](Value d, int64_t width) {
         SmallVector<Value> block;
-        for (Value row : rows)
+        for (Value row : rows) {
           block.push_back(b.loadFloats(k, {batch, kvHead, row, d}, width));
+          prefetch(k, b.add(row, b.index(b.lanes())), d);
+          prefetch(v, row, d);
+        }
         transpose(b, block);
         for (int64_t i = 0; i < width; ++i)
           vector::StoreOp::create(b, block[i], kColumns,
                                   ValueRange{panel, b.add(d, b.index(i)), column});
       });
     });
+  }
+
+  /// Few rows wait for memory: what is read next comes early. An address past
+  /// the end is of no effect.
+  void prefetch(Value cache, Value row, Value column) {
+    memref::PrefetchOp::create(b, cache, ValueRange{batch, kvHead, row, column},
+                               /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   }
 
   //===--------------------------------------------------------------------===//

@@ -62,6 +62,7 @@ mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewrite
                                  moe::CombineOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
+mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter, moe::RouteOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);
 mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,

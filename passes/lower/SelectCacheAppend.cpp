@@ -17,14 +17,13 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Cac
     return failure();
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
-  auto cache = RankedTensorType::get({kDynamic, append.heads, kDynamic, append.depth},
-                                     append.element);
-  auto update = RankedTensorType::get({kDynamic, kDynamic, append.heads, append.depth},
-                                      append.element);
+  auto cache =
+      RankedTensorType::get({kDynamic, append.heads, kDynamic, append.depth}, append.element);
+  auto update =
+      RankedTensorType::get({kDynamic, kDynamic, append.heads, append.depth}, append.element);
   SmallVector<Value> inputs{b.castTo(op.getPast(), cache), b.castTo(op.getUpdate(), update)};
   if (op.getLengths())
-    inputs.push_back(
-        b.castTo(op.getLengths(), RankedTensorType::get(kDynamic, b.getI64Type())));
+    inputs.push_back(b.castTo(op.getLengths(), RankedTensorType::get(kDynamic, b.getI64Type())));
   Value grid = append.grid(b, b.getLoc(), b.index(b.size(op.getDest(), 0)),
                            b.index(b.size(op.getDest(), 2)));
   Value y = launch(b, table.kernel(append), grid, inputs, b.castTo(op.getDest(), cache),

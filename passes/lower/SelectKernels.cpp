@@ -38,9 +38,9 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
-          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, attn::AttentionOp,
-                attn::CacheAppendOp, attn::LayerNormOp, attn::RmsNormOp, attn::RopeOp>(
-              [&](auto op) { (void)selectKernel(table, rewriter, op); });
+          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::RouteOp,
+                attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp, attn::RmsNormOp,
+                attn::RopeOp>([&](auto op) { (void)selectKernel(table, rewriter, op); });
   }
 };
 

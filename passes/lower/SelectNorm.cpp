@@ -19,8 +19,8 @@ SmallVector<ReassociationIndices> rowsAt(int64_t axis, int64_t rank) {
 class NormLaunch {
 public:
   NormLaunch(TensorBuilder &b, Value x, int64_t axis, int64_t width)
-      : b(b), axis(axis), width(width), shape(b.sizes(x)),
-        rows(asRows(x)), count(b.size(rows, 0)) {}
+      : b(b), axis(axis), width(width), shape(b.sizes(x)), rows(asRows(x)), count(b.size(rows, 0)) {
+  }
 
   Value input() { return rows; }
   Value grid() { return b.index(count); }
@@ -61,8 +61,7 @@ private:
         x, RankedTensorType::get({ShapedType::kDynamic, width}, typeOf(x).getElementType()));
   }
 
-  Value expanded(Value tensor, ArrayRef<OpFoldResult> sizes,
-                 ArrayRef<ReassociationIndices> dims) {
+  Value expanded(Value tensor, ArrayRef<OpFoldResult> sizes, ArrayRef<ReassociationIndices> dims) {
     if (typeOf(tensor).getRank() == static_cast<int64_t>(sizes.size()))
       return tensor;
     SmallVector<int64_t> known;
@@ -148,8 +147,8 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Lay
   SmallVector<Value> outputs{rows.rowsOutput(element)};
   if (norm.hasStatistics)
     outputs.append({rows.statisticOutput(), rows.statisticOutput()});
-  SmallVector<Value> results = launch(b, table.kernel(norm), rows.grid(), inputs, outputs,
-                                      op->getName().getStringRef());
+  SmallVector<Value> results =
+      launch(b, table.kernel(norm), rows.grid(), inputs, outputs, op->getName().getStringRef());
   rewriter.replaceAllUsesWith(op.getResult(), rows.restored(results[0], op.getResult().getType()));
   if (norm.hasStatistics) {
     Value mean = op.getMean(), inverse = op.getInverse();

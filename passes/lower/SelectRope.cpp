@@ -30,12 +30,12 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Rop
   SmallVector<Value> inputs{b.castTo(op.getX(), type), b.castTo(op.getCos(), cacheType),
                             b.castTo(op.getSin(), cacheType)};
   if (op.getPositions())
-    inputs.push_back(b.castTo(op.getPositions(),
-                              RankedTensorType::get({kDynamic, kDynamic}, b.getI64Type())));
+    inputs.push_back(
+        b.castTo(op.getPositions(), RankedTensorType::get({kDynamic, kDynamic}, b.getI64Type())));
   SmallVector<OpFoldResult> sizes = b.sizes(op.getX());
   Value tokens = b.mul(b.index(sizes[0]), b.index(sizes[1]));
-  Value y = launch(b, table.kernel(rope), tokens, inputs, type, sizes,
-                   op->getName().getStringRef());
+  Value y =
+      launch(b, table.kernel(rope), tokens, inputs, type, sizes, op->getName().getStringRef());
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();
 }

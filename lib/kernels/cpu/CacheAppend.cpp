@@ -40,9 +40,7 @@ public:
   }
 
 private:
-  Value address(Value memref) {
-    return memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
-  }
+  Value address(Value memref) { return memref::ExtractAlignedPointerAsIndexOp::create(b, memref); }
 
   void emitRow(Value row, Value isInPlace) {
     Value added = b.sub(row, length);

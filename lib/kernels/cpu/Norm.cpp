@@ -116,10 +116,9 @@ std::string Norm::name() const {
 }
 
 func::FuncOp Norm::build(OpBuilder &builder, const Chip &chip) const {
-  return defineKernel(builder, chip, name(), argumentTypes(builder, *this),
-                      [&](KernelBuilder &b, ValueRange arguments) {
-                        NormEmitter(b, *this, arguments).emit();
-                      });
+  return defineKernel(
+      builder, chip, name(), argumentTypes(builder, *this),
+      [&](KernelBuilder &b, ValueRange arguments) { NormEmitter(b, *this, arguments).emit(); });
 }
 
 } // namespace moec

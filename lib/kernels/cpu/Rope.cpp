@@ -141,10 +141,9 @@ std::string Rope::name() const {
 }
 
 func::FuncOp Rope::build(OpBuilder &builder, const Chip &chip) const {
-  return defineKernel(builder, chip, name(), argumentTypes(builder, *this),
-                      [&](KernelBuilder &b, ValueRange arguments) {
-                        RopeEmitter(b, *this, arguments).emit();
-                      });
+  return defineKernel(
+      builder, chip, name(), argumentTypes(builder, *this),
+      [&](KernelBuilder &b, ValueRange arguments) { RopeEmitter(b, *this, arguments).emit(); });
 }
 
 } // namespace moec

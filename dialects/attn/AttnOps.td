@@ -51,6 +51,8 @@ def Attn_AttentionOp : Attn_Op<"attention", [AttrSizedOperandSegments]> {
                       (m, a.l * exp(a.m-m) + b.l * exp(b.m-m), likewise o)
                                                               with m = max(a.m, b.m)
 
+    (a kernel may add the exponentials of a chunk in another order, which then
+    depends on the type, the chip and the sizes of a head and a chunk alone),
     and `sink` [N], an additional score that has no value, is merged last as
     (sink, 1, 0). The result is o / l, and 0 when l = 0: a row without keys.
 
@@ -213,7 +215,9 @@ def Attn_RmsNormOp : Attn_Op<"rms_norm"> {
   let summary = "Root-mean-square normalisation over the trailing dimensions";
   let description = [{
     x / sqrt(mean(x^2) + `epsilon`) * `scale`, the mean over the dimensions from
-    `axis` on, in f32 (f64 for f64), summed ascending and rounded once.
+    `axis` on, in f32 (f64 for f64), summed ascending and rounded once. A kernel
+    may sum in another order, which then depends on the chip and the number of
+    elements alone.
 
     Constraints:
     * (C1) 0 <= `axis` < rank of x.
@@ -239,7 +243,7 @@ def Attn_LayerNormOp : Attn_Op<"layer_norm"> {
   let description = [{
     (x - mean) * inverse * `scale` + `bias`, with inverse = 1 / sqrt(mean((x -
     mean)^2) + `epsilon`), the means over the dimensions from `axis` on, in f32
-    (f64 for f64), summed ascending and rounded once. `mean` and `inverse` are
+    (f64 for f64), summed as in attn.rms_norm and rounded once. `mean` and `inverse` are
     results of their own, with sizes of 1 from `axis` on.
 
     Constraints:

@@ -163,6 +163,15 @@ moec_status moec_session_reorder(moec_session *session, const int64_t *rows, int
   return report(session->session->state().reorder(rows, count));
 }
 
+moec_status moec_session_read_state(const moec_session *session, int32_t index, void *data,
+                                    size_t bytes) {
+  if (!session)
+    return report(nullArgument("session"));
+  if (!data && bytes)
+    return report(nullArgument("data"));
+  return report(session->session->readState(index, data, bytes));
+}
+
 moec_status moec_session_fork(const moec_session *session, moec_session **copy) {
   if (!session)
     return report(nullArgument("session"));

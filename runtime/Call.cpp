@@ -1,6 +1,6 @@
 #include "runtime/Call.h"
 
-#include <cstdlib>
+#include <algorithm>
 
 using namespace moec::runtime;
 
@@ -24,8 +24,7 @@ namespace {
 
 void *arena(moec_call *call, int64_t bytes) {
   Buffer &buffer = call->workspace.arena;
-  bool fits = buffer.data() && bytes <= static_cast<int64_t>(buffer.size());
-  if (bytes >= 0 && (fits || buffer.allocate(bytes, Buffer::Pages::huge)))
+  if (bytes >= 0 && buffer.reserve(bytes, Buffer::Pages::huge))
     return buffer.data();
   call->error = failure(MOEC_OUT_OF_MEMORY, "no memory for an arena of %lld bytes",
                         static_cast<long long>(bytes));
@@ -50,85 +49,89 @@ void output(moec_call *call, int32_t index, const int64_t *sizes, moec_view *vie
     leave(call);
 }
 
-/// A failed check in a kernel; the launch tells which node it belongs to.
-Status kernelFailure(const Metadata &metadata, int32_t status, const Site *site) {
-  size_t message = static_cast<size_t>(status) - 1;
-  const char *text =
-      message < metadata.messages.size() ? metadata.messages[message].c_str() : "a check failed";
-  if (!site || site->name.empty())
-    return failure(MOEC_EXECUTION_FAILED, "%s", text);
-  return failure(MOEC_EXECUTION_FAILED, "node '%s': %s", site->name.c_str(), text);
-}
-
 void launch(moec_call *call, int32_t site, uint64_t *arguments, int64_t words, int64_t grid) {
-  int32_t status = call->device.launch({site, arguments, words, grid}, call->workspace.trace);
-  if (!status)
-    return;
-  call->error = kernelFailure(call->metadata(), status, &call->metadata().sites[site]);
-  leave(call);
+  call->error = call->device.launch({site, arguments, words, grid}, call->workspace.trace);
+  if (call->error)
+    leave(call);
 }
 
 void fail(moec_call *call, int32_t message) {
-  call->error = kernelFailure(call->metadata(), message + 1, nullptr);
+  call->error = checkFailure(call->metadata(), message + 1, nullptr);
   leave(call);
 }
 
-constexpr moec_services kServices = {arena, allocate, release, output, launch, fail};
+void read(moec_call *call, const void *device, void *host, int64_t bytes) {
+  // What kernels computed after a failed check is not to be used.
+  call->error = call->device.finish();
+  if (!call->error)
+    call->error = call->device.memory().copy(Memory::Direction::download, {host, device, bytes});
+  if (call->error)
+    leave(call);
+}
+
+constexpr moec_services kServices = {arena, allocate, release, output, launch, fail, read};
 
 /// Separate, so that no local variable lives across the jump.
 __attribute__((noinline)) int32_t enter(moec_call *call, const moec_view *inputs) {
   if (setjmp(call->exit))
     return 0;
-  return call->model.module().entry(call, &kServices, inputs, call->model.weights().slots());
+  return call->model.module().entry(call, &kServices, inputs, call->model.program().weights());
 }
 
 } // namespace
 
 namespace moec::runtime {
 
+/// A block that was released is given out again where kernels may still use
+/// it: those that follow come after them.
 void *Heap::allocate(int64_t bytes) {
-  constexpr int64_t kMost = INT64_MAX / 2;
-  if (bytes > kMost)
-    return nullptr;
-  size_t size = sizeof(Block) + (bytes + sizeof(Block) - 1) / sizeof(Block) * sizeof(Block);
-  auto *block = static_cast<Block *>(std::aligned_alloc(alignof(Block), size));
-  if (!block)
-    return nullptr;
-  *block = {nullptr, blocks, bytes};
-  if (blocks)
-    blocks->previous = block;
-  blocks = block;
-  inUse += bytes;
+  auto best = blocks.end();
+  for (auto block = blocks.begin(); block != blocks.end(); ++block)
+    if (!block->inUse && block->bytes >= bytes && block->bytes / 2 <= bytes &&
+        (best == blocks.end() || block->bytes < best->bytes))
+      best = block;
+  if (best == blocks.end()) {
+    void *data = memory.allocate(bytes, Memory::Pages::normal);
+    if (!data)
+      return nullptr;
+    best = blocks.insert(blocks.end(), {data, bytes, false});
+  }
+  best->inUse = true;
+  inUse += best->bytes;
   peak_ = std::max(peak_, inUse);
-  return block + 1;
+  return best->data;
 }
 
-void Heap::release(void *memory) {
-  if (!memory)
+void Heap::release(void *data) {
+  auto block = std::find_if(blocks.begin(), blocks.end(),
+                            [&](const Block &block) { return block.data == data; });
+  if (block == blocks.end())
     return;
-  Block *block = static_cast<Block *>(memory) - 1;
-  (block->previous ? block->previous->next : blocks) = block->next;
-  if (block->next)
-    block->next->previous = block->previous;
   inUse -= block->bytes;
-  std::free(block);
+  block->inUse = false;
+  if (!memory.isHost())
+    return;
+  memory.release(block->data, block->bytes);
+  blocks.erase(block);
 }
 
 void Heap::clear() {
-  while (blocks)
-    release(blocks + 1);
+  for (const Block &block : blocks)
+    memory.release(block.data, block.bytes);
+  blocks.clear();
+  inUse = 0;
 }
 
 Status execute(const Model &model, Device &device, Workspace &workspace, Outputs &outputs,
                State *state, const std::vector<moec_view> &inputs) {
   moec_call call{model, device, workspace, outputs, state, {}, {}};
   int32_t code = enter(&call, inputs.data());
-  int32_t status = device.finish();
+  Status failed = device.finish();
   workspace.heap.clear();
   if (call.error)
     return call.error;
-  if (status)
-    return kernelFailure(model.metadata(), status, nullptr);
+  if (failed)
+    return failed;
   if (code)
     return failure(MOEC_EXECUTION_FAILED, "the module's entry returned %d", code);
   return {};

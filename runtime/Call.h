@@ -12,28 +12,33 @@ namespace moec::runtime {
 /// Memory for sizes known only from data.
 class Heap {
 public:
-  Heap() = default;
+  explicit Heap(Memory &memory) : memory(memory) {}
   Heap(const Heap &) = delete;
   Heap &operator=(const Heap &) = delete;
   ~Heap() { clear(); }
 
   /// Null when there is none.
   void *allocate(int64_t bytes);
-  void release(void *memory);
+  void release(void *data);
   void clear();
   int64_t peak() const { return peak_; }
 
 private:
-  struct alignas(64) Block {
-    Block *previous, *next;
+  struct Block {
+    void *data;
     int64_t bytes;
+    bool inUse;
   };
-  Block *blocks = nullptr;
+
+  Memory &memory;
+  std::vector<Block> blocks;
   int64_t inUse = 0, peak_ = 0;
 };
 
 /// What a session lends to its executions.
 struct Workspace {
+  explicit Workspace(Memory &memory) : arena(memory), heap(memory) {}
+
   Buffer arena;
   Heap heap;
   Trace trace;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <sys/mman.h>
 
 namespace moec::runtime {
@@ -30,15 +31,45 @@ void *mapAligned(size_t bytes) {
 
 bool isMapped(size_t bytes) { return bytes >= kHugePage; }
 
+class HostMemory final : public Memory {
+public:
+  bool isHost() const override { return true; }
+
+  void *allocate(size_t bytes, Pages pages) override {
+    if (!isMapped(bytes))
+      return std::aligned_alloc(kAlignment, roundUp(bytes + 1, kAlignment));
+    void *data = mapAligned(roundUp(bytes, kHugePage));
+    if (data)
+      madvise(data, roundUp(bytes, kHugePage),
+              pages == Pages::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return data;
+  }
+
+  void release(void *data, size_t bytes) override {
+    if (isMapped(bytes))
+      munmap(data, roundUp(bytes, kHugePage));
+    else
+      std::free(data);
+  }
+
+  Status copy(Direction, const Copy &copy) override {
+    for (int64_t run = 0; run < copy.runs; ++run)
+      std::memcpy(static_cast<char *>(copy.to) + run * copy.toStride,
+                  static_cast<const char *>(copy.from) + run * copy.fromStride, copy.bytes);
+    return {};
+  }
+};
+
 } // namespace
 
-Buffer::~Buffer() { release(); }
+Memory &hostMemory() {
+  static HostMemory memory;
+  return memory;
+}
 
 void Buffer::release() {
-  if (isMapped(size_))
-    munmap(data_, roundUp(size_, kHugePage));
-  else
-    std::free(data_);
+  if (data_)
+    memory->release(data_, size_);
   data_ = nullptr;
   size_ = 0;
 }
@@ -47,14 +78,7 @@ bool Buffer::allocate(size_t bytes, Pages pages) {
   release();
   if (bytes > SIZE_MAX / 2)
     return false;
-  if (isMapped(bytes)) {
-    data_ = mapAligned(roundUp(bytes, kHugePage));
-    if (data_)
-      madvise(data_, roundUp(bytes, kHugePage),
-              pages == Pages::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-  } else {
-    data_ = std::aligned_alloc(kAlignment, roundUp(bytes + 1, kAlignment));
-  }
+  data_ = memory->allocate(bytes, pages);
   size_ = data_ ? bytes : 0;
   return data_;
 }

@@ -1,5 +1,7 @@
-//===- Memory.h - large pieces of host memory ------------------------------===//
+//===- Memory.h - large pieces of a device's memory ------------------------===//
 #pragma once
+
+#include "runtime/Status.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -7,34 +9,68 @@
 
 namespace moec::runtime {
 
-/// Bytes of host memory, aligned to 64; from 2 MB on their own pages, aligned
-/// to 2 MB. Contents start undefined.
-class Buffer {
+/// Equal runs of bytes, each a stride behind the one before.
+struct Copy {
+  void *to;
+  const void *from;
+  int64_t bytes;
+  int64_t runs = 1, toStride = 0, fromStride = 0;
+};
+
+/// Where a device's kernels have their data.
+class Memory {
 public:
   enum class Pages {
     normal, /// take memory where it is touched
     huge    /// fewer, larger pages
   };
+  enum class Direction { upload, download, inside };
 
-  Buffer() = default;
-  Buffer(Buffer &&other) noexcept { swap(other); }
+  virtual ~Memory() = default;
+  /// Whether it is the host's, so that nothing needs to be copied for it.
+  virtual bool isHost() const = 0;
+  /// At least `bytes` bytes of undefined contents, aligned to 64; null when
+  /// there are none.
+  virtual void *allocate(size_t bytes, Pages pages) = 0;
+  virtual void release(void *data, size_t bytes) = 0;
+  /// Ordered with kernels; a download is complete on return.
+  virtual Status copy(Direction direction, const Copy &copy) = 0;
+};
+
+/// From 2 MB on its pieces have pages of their own, aligned to 2 MB.
+Memory &hostMemory();
+
+/// Bytes of some memory.
+class Buffer {
+public:
+  using Pages = Memory::Pages;
+
+  Buffer() : Buffer(hostMemory()) {}
+  explicit Buffer(Memory &memory) : memory(&memory) {}
+  Buffer(Buffer &&other) noexcept : memory(other.memory) { swap(other); }
   Buffer &operator=(Buffer &&other) noexcept {
     swap(other);
     return *this;
   }
-  ~Buffer();
+  ~Buffer() { release(); }
 
   /// Replaces the memory; false when there is none (the buffer is then empty).
   bool allocate(size_t bytes, Pages pages = Pages::normal);
+  /// Keeps what there is if it is enough.
+  bool reserve(size_t bytes, Pages pages = Pages::normal) {
+    return (data_ && bytes <= size_) || allocate(bytes, pages);
+  }
   void release();
   void *data() const { return data_; }
   size_t size() const { return size_; }
 
 private:
   void swap(Buffer &other) {
+    std::swap(memory, other.memory);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
   }
+  Memory *memory;
   void *data_ = nullptr;
   size_t size_ = 0;
 };

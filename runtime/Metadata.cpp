@@ -141,6 +141,22 @@ void readSites(Reader &reader, const json &root, Metadata &metadata) {
   });
 }
 
+void readDeviceCode(Reader &reader, const json &root, Metadata &metadata) {
+  reader.each(root, "", "geometry", false, [&](const json &element, const std::string &where) {
+    metadata.geometry.push_back({reader.integer(element, where, "threads", 1, 1024),
+                                 reader.integer(element, where, "indices", 1, 1024),
+                                 reader.integer(element, where, "shared", 0, 1 << 20)});
+  });
+  if (!metadata.geometry.empty() && metadata.geometry.size() != metadata.kernels.size())
+    reader.fail("geometry", "as long as 'kernels'");
+  reader.each(root, "", "device_code", false, [&](const json &element, const std::string &where) {
+    metadata.deviceCode.push_back(
+        {reader.text(element, where, "chip"), reader.text(element, where, "kind"),
+         static_cast<uint64_t>(reader.integer(element, where, "offset")),
+         static_cast<uint64_t>(reader.integer(element, where, "length"))});
+  });
+}
+
 void readWeights(Reader &reader, const json &root, WeightsInfo &weights) {
   const json *object = Reader::find(root, "weights");
   if (!object)
@@ -178,6 +194,7 @@ Status parseMetadata(std::string_view text, Metadata &metadata) {
   metadata.kernels = reader.texts(root, "", "kernels", true);
   metadata.messages = reader.texts(root, "", "messages", true);
   readSites(reader, root, metadata);
+  readDeviceCode(reader, root, metadata);
   readWeights(reader, root, metadata.weights);
   return reader.status();
 }

@@ -35,6 +35,17 @@ struct Site {
   int32_t offsetsWord = 0, experts = 0;
 };
 
+/// How a device cuts a kernel's indices into blocks.
+struct Geometry {
+  int64_t threads, indices, shared;
+};
+
+/// Code for a device, in the artifact's part for it.
+struct DeviceCode {
+  std::string chip, kind;
+  uint64_t offset, length;
+};
+
 struct WeightSlot {
   std::string name;
   uint64_t offset, bytes;
@@ -55,6 +66,10 @@ struct Metadata {
   std::vector<StateInfo> states;
   std::vector<std::string> kernels, messages;
   std::vector<Site> sites;
+  /// By kernel; empty where the target is a CPU.
+  std::vector<Geometry> geometry;
+  /// Best first.
+  std::vector<DeviceCode> deviceCode;
   WeightsInfo weights;
 };
 

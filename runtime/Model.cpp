@@ -17,6 +17,9 @@ std::string weightsPath(const std::string &artifact, const std::string &name) {
   return artifact.substr(0, hasExtension ? dot : artifact.size()) + ".safetensors";
 }
 
+Model::Model() = default;
+Model::~Model() = default;
+
 Status Model::load(const std::string &path, const moec_model_options &options,
                    std::shared_ptr<const Model> &result) {
   Artifact artifact;
@@ -35,7 +38,8 @@ Status Model::load(const std::string &path, const moec_model_options &options,
   if (Status error = model->adopt(accessor()))
     return error;
   const WeightsInfo &weights = model->metadata_.weights;
-  if (Status error = model->loadWeights(weightsPath(path, weights.file), options))
+  if (Status error = model->loadParts(weightsPath(path, weights.file),
+                                      artifact.part(MOEC_PART_DEVICE_CODE), options))
     return error;
   result = std::move(model);
   return {};
@@ -50,7 +54,7 @@ Status Model::link(const moec_module_v1 &module, const char *weightsPath,
     return error;
   if (!weightsPath && !model->metadata_.weights.slots.empty())
     return failure(MOEC_INVALID_ARGUMENT, "the module has weights, but no weights file is given");
-  if (Status error = model->loadWeights(weightsPath ? weightsPath : "", options))
+  if (Status error = model->loadParts(weightsPath ? weightsPath : "", {}, options))
     return error;
   result = std::move(model);
   return {};
@@ -73,19 +77,22 @@ Status Model::adopt(const moec_module_v1 *module) {
   if (module->abi_version != MOEC_ABI_VERSION)
     return failure(MOEC_INCOMPATIBLE, "the module has ABI version %u, but this runtime has %u",
                    module->abi_version, MOEC_ABI_VERSION);
-  if (!module->metadata || !module->entry || (module->kernel_count && !module->kernels))
-    return failure(MOEC_DAMAGED, "the module lacks metadata, entry or kernels");
+  if (!module->metadata || !module->entry)
+    return failure(MOEC_DAMAGED, "the module lacks metadata or entry");
   module_ = module;
   return {};
 }
 
-Status Model::loadWeights(const std::string &path, const moec_model_options &options) {
+Status Model::loadParts(const std::string &weightsPath, std::string_view code,
+                        const moec_model_options &options) {
   if (module_->kernel_count != metadata_.kernels.size())
     return failure(MOEC_DAMAGED, "the module has %u kernels, but its metadata lists %zu",
                    module_->kernel_count, metadata_.kernels.size());
-  if (metadata_.weights.slots.empty())
-    return {};
-  return weights_.load(path, metadata_.weights, options.weights_memory, options.verify_weights);
+  if (!metadata_.weights.slots.empty())
+    if (Status error = weights_.load(weightsPath, metadata_.weights, options.weights_memory,
+                                     options.verify_weights))
+      return error;
+  return loadProgram(*this, code, weights_, program_);
 }
 
 } // namespace moec::runtime

@@ -13,8 +13,12 @@ namespace moec::runtime {
 /// name.
 std::string weightsPath(const std::string &artifact, const std::string &name);
 
+class Program;
+
 class Model {
 public:
+  Model();
+  ~Model();
   static Status load(const std::string &path, const moec_model_options &options,
                      std::shared_ptr<const Model> &model);
   static Status link(const moec_module_v1 &module, const char *weightsPath,
@@ -25,18 +29,23 @@ public:
   const std::string &metadataText() const { return text; }
   const Weights &weights() const { return weights_; }
   const std::string &device() const { return device_; }
+  /// The model on its device.
+  const Program &program() const { return *program_; }
 
 private:
   /// Reads the metadata and refuses what this machine cannot execute.
   Status describe(std::string_view json, const moec_model_options &options);
   Status adopt(const moec_module_v1 *module);
-  Status loadWeights(const std::string &path, const moec_model_options &options);
+  /// Loads weights and kernels; `code` is the device's.
+  Status loadParts(const std::string &weightsPath, std::string_view code,
+                   const moec_model_options &options);
 
   SharedObject code;
   const moec_module_v1 *module_ = nullptr;
   std::string text, device_;
   Metadata metadata_;
   Weights weights_;
+  std::unique_ptr<Program> program_;
 };
 
 } // namespace moec::runtime

@@ -35,15 +35,15 @@ bool Outputs::overlapsInput(const void *data, size_t bytes, std::string &name) c
 }
 
 Status Outputs::boundMemory(int32_t index, size_t bytes, void *&data) const {
-  const Memory &memory = slots[index].bound;
+  const Bytes &given = slots[index].bound;
   std::string what = outputText(metadata.outputs[index]), input;
-  if (memory.bytes < bytes)
+  if (given.bytes < bytes)
     return failure(MOEC_INVALID_ARGUMENT, "%s: it needs %zu bytes, but its buffer has %zu",
-                   what.c_str(), bytes, memory.bytes);
-  if (overlapsInput(memory.data, bytes, input))
+                   what.c_str(), bytes, given.bytes);
+  if (overlapsInput(given.data, bytes, input))
     return failure(MOEC_INVALID_ARGUMENT, "%s: its buffer overlaps %s", what.c_str(),
                    input.c_str());
-  data = memory.data;
+  data = given.data;
   return {};
 }
 
@@ -53,7 +53,7 @@ Status Outputs::ownMemory(int32_t index, size_t bytes, void *&data) {
   // A past that was the last execution's present must stay intact.
   if (slot.buffer.data() && overlapsInput(slot.buffer.data(), slot.buffer.size(), input))
     retired.push_back(std::move(slot.buffer));
-  if ((!slot.buffer.data() || slot.buffer.size() < bytes) && !slot.buffer.allocate(bytes))
+  if (!slot.buffer.reserve(bytes))
     return failure(MOEC_OUT_OF_MEMORY, "no memory for the %zu bytes of %s", bytes,
                    outputText(metadata.outputs[index]).c_str());
   data = slot.buffer.data();
@@ -77,22 +77,45 @@ Status Outputs::place(int32_t index, const int64_t *sizes, moec_view &view) {
   setStrides(sizes, info.rank(), slot.view.strides);
   slot.placed = true;
   view = slot.view;
-  if (!isPacked(info.type))
+  if (!isComputedElsewhere(info))
     return {};
-  if (!slot.unpacked.allocate(count))
+  if (!slot.computed.reserve(count * unpackedBytes(info.type)))
     return failure(MOEC_OUT_OF_MEMORY, "no memory for %s", outputText(info).c_str());
-  view.data = slot.unpacked.data();
+  view.data = slot.computed.data();
+  return {};
+}
+
+bool Outputs::isComputedElsewhere(const TensorInfo &info) const {
+  return isPacked(info.type) || !memory.isHost();
+}
+
+/// Brings what was computed elsewhere to where the caller sees it.
+Status Outputs::fetch(const TensorInfo &info, Slot &slot) {
+  int64_t count = elementCount(slot.view.sizes, info.rank());
+  const void *computed = slot.computed.data();
+  if (!memory.isHost()) {
+    if (isPacked(info.type) && !slot.unpacked.reserve(count))
+      return failure(MOEC_OUT_OF_MEMORY, "no memory for %s", outputText(info).c_str());
+    void *to = isPacked(info.type) ? slot.unpacked.data() : slot.view.data;
+    if (Status error = memory.copy(Memory::Direction::download,
+                                   {to, computed, count * unpackedBytes(info.type)}))
+      return error;
+    computed = to;
+  }
+  if (isPacked(info.type))
+    pack(computed, count, slot.view.data);
   return {};
 }
 
 Status Outputs::finish(int32_t index, moec_tensor &tensor) {
   const TensorInfo &info = metadata.outputs[index];
-  const Slot &slot = slots[index];
+  Slot &slot = slots[index];
   if (!slot.placed)
     return failure(MOEC_EXECUTION_FAILED, "%s was not computed", outputText(info).c_str());
   int64_t count = elementCount(slot.view.sizes, info.rank());
-  if (isPacked(info.type))
-    pack(slot.unpacked.data(), count, slot.view.data);
+  if (isComputedElsewhere(info))
+    if (Status error = fetch(info, slot))
+      return error;
   tensor.data = slot.view.data;
   tensor.type = info.type;
   tensor.rank = info.rank();
@@ -105,7 +128,7 @@ Status Outputs::finish(int32_t index, moec_tensor &tensor) {
 int64_t Outputs::bytes() const {
   size_t bytes = 0;
   for (const Slot &slot : slots)
-    bytes += slot.buffer.size() + slot.unpacked.size();
+    bytes += slot.buffer.size() + slot.computed.size() + slot.unpacked.size();
   return static_cast<int64_t>(bytes);
 }
 

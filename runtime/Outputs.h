@@ -10,7 +10,10 @@ namespace moec::runtime {
 /// the session.
 class Outputs {
 public:
-  explicit Outputs(const Metadata &metadata) : metadata(metadata), slots(metadata.outputs.size()) {}
+  Outputs(const Metadata &metadata, Memory &memory) : metadata(metadata), memory(memory) {
+    for (size_t i = 0; i < metadata.outputs.size(); ++i)
+      slots.emplace_back(memory);
+  }
 
   /// Has the output written to memory of the caller's, until given null.
   void bind(int32_t index, void *data, size_t bytes) { slots[index].bound = {data, bytes}; }
@@ -24,15 +27,19 @@ public:
   int64_t bytes() const;
 
 private:
-  struct Memory {
+  struct Bytes {
     void *data = nullptr;
     size_t bytes = 0;
   };
 
   struct Slot {
-    Memory bound;
+    explicit Slot(Memory &memory) : computed(memory) {}
+
+    Bytes bound;
     Buffer buffer;
-    /// Elements of half a byte, one per byte as generated code writes them.
+    /// What generated code writes, where that is not what the caller sees: in a
+    /// device's memory, or elements of half a byte, one per byte.
+    Buffer computed;
     Buffer unpacked;
     moec_view view;
     bool placed = false;
@@ -42,7 +49,11 @@ private:
   Status boundMemory(int32_t index, size_t bytes, void *&data) const;
   Status ownMemory(int32_t index, size_t bytes, void *&data);
 
+  bool isComputedElsewhere(const TensorInfo &info) const;
+  Status fetch(const TensorInfo &info, Slot &slot);
+
   const Metadata &metadata;
+  Memory &memory;
   const moec_tensor *inputs = nullptr;
   std::vector<Slot> slots;
   /// Outputs of the last execution that are inputs of this one.

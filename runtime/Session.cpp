@@ -12,21 +12,26 @@ constexpr int64_t kFirstCapacity = 64;
 
 } // namespace
 
-Session::Session(std::shared_ptr<const Model> shared, const moec_session_options &options)
-    : model(std::move(shared)), options(options),
-      state_(model->metadata(), options.state_capacity ? options.state_capacity : kFirstCapacity),
-      outputs_(model->metadata()), views(model->metadata().inputs.size()),
-      unpackedInputs(views.size()) {}
+Session::Session(std::shared_ptr<const Model> shared, const moec_session_options &options,
+                 std::unique_ptr<Device> created)
+    : model(std::move(shared)), options(options), device(std::move(created)),
+      state_(model->metadata(), options.state_capacity ? options.state_capacity : kFirstCapacity,
+             device->memory()),
+      outputs_(model->metadata(), device->memory()), workspace(device->memory()),
+      views(model->metadata().inputs.size()), unpackedInputs(views.size()) {
+  for (size_t i = 0; i < views.size(); ++i)
+    uploadedInputs.emplace_back(device->memory());
+}
 
 Status Session::create(std::shared_ptr<const Model> model, const moec_session_options &options,
                        std::unique_ptr<Session> &session) {
   if (options.state_capacity < 0)
     return failure(MOEC_INVALID_ARGUMENT, "requires state_capacity >= 0, but it is %lld",
                    static_cast<long long>(options.state_capacity));
-  std::unique_ptr<Session> created(new Session(std::move(model), options));
-  if (Status error = createDevice(*created->model, options, created->device))
+  std::unique_ptr<Device> device;
+  if (Status error = model->program().createDevice(options, device))
     return error;
-  session = std::move(created);
+  session.reset(new Session(std::move(model), options, std::move(device)));
   return {};
 }
 
@@ -87,15 +92,24 @@ Status Session::bindInput(int32_t index, const moec_tensor &tensor) {
   view.data = tensor.data;
   std::copy_n(tensor.sizes, MOEC_MAX_RANK, view.sizes);
   setStrides(tensor.sizes, tensor.rank, view.strides);
-  if (!isPacked(info.type))
-    return {};
   int64_t count = elementCount(tensor.sizes, tensor.rank);
-  Buffer &buffer = unpackedInputs[index];
-  if (!buffer.allocate(count))
-    return failure(MOEC_OUT_OF_MEMORY, "no memory for %s", inputText(info).c_str());
-  unpack(info.type, tensor.data, count, buffer.data());
-  view.data = buffer.data();
-  return {};
+  if (isPacked(info.type)) {
+    Buffer &buffer = unpackedInputs[index];
+    if (!buffer.reserve(count))
+      return failure(MOEC_OUT_OF_MEMORY, "no memory for %s", inputText(info).c_str());
+    unpack(info.type, tensor.data, count, buffer.data());
+    view.data = buffer.data();
+  }
+  return device->memory().isHost() ? Status() : upload(index, count * unpackedBytes(info.type));
+}
+
+Status Session::upload(int32_t index, int64_t bytes) {
+  Buffer &buffer = uploadedInputs[index];
+  if (!buffer.reserve(bytes))
+    return failure(MOEC_OUT_OF_MEMORY, "no memory for %s",
+                   inputText(model->metadata().inputs[index]).c_str());
+  const void *from = std::exchange(views[index].data, buffer.data());
+  return device->memory().copy(Memory::Direction::upload, {buffer.data(), from, bytes});
 }
 
 Status Session::collect(moec_tensor *outputs) {
@@ -105,6 +119,13 @@ Status Session::collect(moec_tensor *outputs) {
       if (Status error = outputs_.finish(static_cast<int32_t>(i), outputs[i]))
         return error;
   return keepsState ? state_.commit(outputs) : Status();
+}
+
+Status Session::readState(int32_t index, void *data, size_t bytes) const {
+  int32_t pair = state_.pairOfOutput(index);
+  if (pair < 0)
+    return failure(MOEC_INVALID_ARGUMENT, "there is no output %d that is state", index);
+  return state_.read(pair, data, bytes);
 }
 
 Status Session::fork(std::unique_ptr<Session> &copy) const {

@@ -14,15 +14,19 @@ public:
   Status bindOutput(int32_t index, void *data, size_t bytes);
   State &state() { return state_; }
   const State &state() const { return state_; }
+  /// Copies an output that is state to the host, row-major.
+  Status readState(int32_t index, void *data, size_t bytes) const;
   Status fork(std::unique_ptr<Session> &copy) const;
   moec_memory_report memory() const;
   void startProfile() { workspace.trace.start(device->threads()); }
   Status writeProfile(const std::string &path);
 
 private:
-  Session(std::shared_ptr<const Model> model, const moec_session_options &options);
+  Session(std::shared_ptr<const Model> model, const moec_session_options &options,
+          std::unique_ptr<Device> device);
   Status bindInputs(const moec_tensor *inputs);
   Status bindInput(int32_t index, const moec_tensor &tensor);
+  Status upload(int32_t index, int64_t bytes);
   Status collect(moec_tensor *outputs);
 
   std::shared_ptr<const Model> model;
@@ -34,7 +38,8 @@ private:
   /// Of the execution in progress.
   Symbols symbols;
   std::vector<moec_view> views;
-  std::vector<Buffer> unpackedInputs;
+  /// Elements of half a byte, one per byte; inputs in the device's memory.
+  std::vector<Buffer> unpackedInputs, uploadedInputs;
   bool keepsState = false;
 };
 

@@ -3,7 +3,6 @@
 #include "runtime/Elements.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace moec::runtime {
 namespace {
@@ -16,12 +15,10 @@ Status noMemory(const TensorInfo &info) {
 
 } // namespace
 
-State::State(const Metadata &metadata, int64_t firstCapacity) : firstCapacity(firstCapacity) {
-  for (const StateInfo &info : metadata.states) {
-    Pair &pair = pairs.emplace_back();
-    pair.info = info;
-    pair.past = &metadata.inputs[info.input];
-  }
+State::State(const Metadata &metadata, int64_t firstCapacity, Memory &memory)
+    : firstCapacity(firstCapacity) {
+  for (const StateInfo &info : metadata.states)
+    pairs.emplace_back(memory, info, metadata.inputs[info.input]);
 }
 
 int64_t State::Pair::rowBytes() const {
@@ -68,7 +65,7 @@ Status State::Pair::chooseSizes(const Symbols &symbols) {
   if (std::equal(chosen, chosen + past->rank(), sizes))
     return {};
   std::copy_n(chosen, past->rank(), sizes);
-  cache = {};
+  forget(cache);
   return {};
 }
 
@@ -122,11 +119,12 @@ Status State::commit(moec_tensor *outputs) {
   for (Pair &pair : pairs) {
     if (pair.nextLength > pair.cache.capacity)
       pair.cache = std::move(pair.grown);
-    pair.grown = {};
+    pair.forget(pair.grown);
     pair.sizes[pair.info.axis] = pair.nextLength;
     moec_view view = pair.view(pair.cache, pair.nextLength);
     moec_tensor &tensor = outputs[pair.info.output];
-    tensor = {view.data, pair.past->type, pair.past->rank(), {}, {}, pair.cache.buffer.size()};
+    void *data = pair.memory->isHost() ? view.data : nullptr;
+    tensor = {data, pair.past->type, pair.past->rank(), {}, {}, pair.cache.buffer.size()};
     std::copy_n(view.sizes, tensor.rank, tensor.sizes);
     std::copy_n(view.strides, tensor.rank, tensor.strides);
   }
@@ -135,7 +133,7 @@ Status State::commit(moec_tensor *outputs) {
 
 void State::rollback() {
   for (Pair &pair : pairs)
-    pair.grown = {};
+    pair.forget(pair.grown);
 }
 
 int64_t State::length() const {
@@ -177,11 +175,11 @@ Status State::Pair::reordered(const int64_t *rows, int64_t count) {
     return error;
   auto *from = static_cast<const char *>(cache.buffer.data());
   auto *to = static_cast<char *>(grown.buffer.data());
-  for (int64_t row = 0; row < count; ++row)
-    for (int64_t run = 0; run < runsPerRow; ++run)
-      std::memcpy(to + (row * runsPerRow + run) * stride,
-                  from + (rows[row] * runsPerRow + run) * stride, length() * rowBytes());
-  return {};
+  for (int64_t row = 0; row < count && !error; ++row)
+    error = memory->copy(Memory::Direction::inside,
+                         {to + row * runsPerRow * stride, from + rows[row] * runsPerRow * stride,
+                          length() * rowBytes(), runsPerRow, stride, stride});
+  return error;
 }
 
 Status State::reorder(const int64_t *rows, int64_t count) {
@@ -197,7 +195,7 @@ Status State::reorder(const int64_t *rows, int64_t count) {
     }
   for (Pair &pair : pairs) {
     pair.cache = std::move(pair.grown);
-    pair.grown = {};
+    pair.forget(pair.grown);
     pair.sizes[0] = count;
   }
   return {};
@@ -213,12 +211,24 @@ Status State::copyFrom(const State &other) {
     if (Status error = pair.allocate(from.cache.capacity, pair.cache))
       return error;
     int64_t stride = pair.cache.capacity * pair.rowBytes();
-    for (int64_t run = 0; run < pair.runs(); ++run)
-      std::memcpy(static_cast<char *>(pair.cache.buffer.data()) + run * stride,
-                  static_cast<const char *>(from.cache.buffer.data()) + run * stride,
-                  pair.length() * pair.rowBytes());
+    if (Status error =
+            pair.memory->copy(Memory::Direction::inside,
+                              {pair.cache.buffer.data(), from.cache.buffer.data(),
+                               pair.length() * pair.rowBytes(), pair.runs(), stride, stride}))
+      return error;
   }
   return {};
+}
+
+Status State::read(int32_t index, void *data, size_t bytes) const {
+  const Pair &pair = pairs[index];
+  int64_t run = pair.length() * pair.rowBytes(), runs = pair.runs();
+  if (static_cast<int64_t>(bytes) != run * runs)
+    return failure(MOEC_INVALID_ARGUMENT, "%s has %lld bytes, but %zu are to be read",
+                   stateText(*pair.past).c_str(), static_cast<long long>(run * runs), bytes);
+  return pair.memory->copy(
+      Memory::Direction::download,
+      {data, pair.cache.buffer.data(), run, runs, run, pair.cache.capacity * pair.rowBytes()});
 }
 
 int64_t State::bytes() const {

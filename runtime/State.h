@@ -12,14 +12,15 @@ namespace moec::runtime {
 /// never changed, so an execution that fails changes nothing.
 class State {
 public:
-  State(const Metadata &metadata, int64_t firstCapacity);
+  State(const Metadata &metadata, int64_t firstCapacity, Memory &memory);
 
   /// The pasts, as inputs of an execution; sizes that no buffer fixes yet come
   /// from other inputs.
   Status begin(Symbols &symbols, std::vector<moec_view> &views);
   /// Where the present of `pair` is to be written.
   Status present(int32_t pair, const int64_t *sizes, moec_view &view);
-  /// The presents become the pasts; fills in what the caller sees of them.
+  /// The presents become the pasts; fills in what the caller sees of them: no
+  /// data where that is the device's.
   Status commit(moec_tensor *outputs);
   void rollback();
 
@@ -31,15 +32,22 @@ public:
   Status truncate(int64_t length);
   Status reorder(const int64_t *rows, int64_t count);
   Status copyFrom(const State &other);
+  /// Copies a pair's tensor to the host, row-major.
+  Status read(int32_t pair, void *data, size_t bytes) const;
   int64_t bytes() const;
 
 private:
   struct Cache {
+    explicit Cache(Memory &memory) : buffer(memory) {}
     Buffer buffer;
     int64_t capacity = 0;
   };
 
   struct Pair {
+    Pair(Memory &memory, const StateInfo &info, const TensorInfo &past)
+        : memory(&memory), info(info), past(&past), cache(memory), grown(memory) {}
+
+    Memory *memory;
     StateInfo info;
     const TensorInfo *past;
     /// Without the growing dimension, whose entry is the length in use.
@@ -55,6 +63,7 @@ private:
     int64_t runs() const;
     Status allocate(int64_t capacity, Cache &cache) const;
     Status chooseSizes(const Symbols &symbols);
+    void forget(Cache &cache) const { cache = Cache(*memory); }
     Status reordered(const int64_t *rows, int64_t count);
   };
 

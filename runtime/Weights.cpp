@@ -55,9 +55,11 @@ Status checkContents(const InputFile &file, const WeightsInfo &info) {
 
 } // namespace
 
-Weights::~Weights() {
+void Weights::release() {
   if (mapping)
     munmap(mapping, bytes_);
+  mapping = nullptr;
+  buffer.release();
 }
 
 Status Weights::load(const std::string &path, const WeightsInfo &info, moec_weights_memory memory,

@@ -12,7 +12,7 @@ public:
   Weights() = default;
   Weights(const Weights &) = delete;
   Weights &operator=(const Weights &) = delete;
-  ~Weights();
+  ~Weights() { release(); }
 
   /// Fails when the file is not the one that `info` describes, by length and
   /// header; with `verify`, by its contents too.
@@ -22,6 +22,8 @@ public:
   /// Pointers by slot.
   void *const *slots() const { return pointers.data(); }
   int64_t bytes() const { return bytes_; }
+  /// Gives the memory back; pointers dangle, bytes stay what they were.
+  void release();
 
 private:
   Status map(const InputFile &file);

@@ -71,11 +71,17 @@ typedef struct moec_services {
   void (*launch)(moec_call *call, int32_t site, uint64_t *arguments, int64_t words, int64_t grid);
   /* Ends the execution with messages[message]. */
   void (*fail)(moec_call *call, int32_t message);
+  /* Waits for what has been launched and copies `bytes` bytes from the device's
+   * memory to the host's. */
+  void (*read)(moec_call *call, const void *device, void *host, int64_t bytes);
 } moec_services;
 
 /* Host code. `inputs` and `weights` are indexed as in the metadata; returns 0. */
 typedef int32_t (*moec_entry)(moec_call *call, const moec_services *services,
                               const moec_view *inputs, void *const *weights);
+
+/* Memory that the services return, weights and views is the device's: host code
+ * passes it on and accesses none of it, except where the device is the CPU. */
 
 /* Computes [begin, end) of a kernel's index range. Arguments after word 0:
  * for a tensor its data pointer, its dynamic sizes and its dynamic strides;

@@ -76,7 +76,7 @@ typedef enum moec_weights_memory {
 } moec_weights_memory;
 
 typedef struct moec_model_options {
-  const char *device; /* "cpu"; NULL: what the model was compiled for */
+  const char *device; /* "cpu" or "cuda"; NULL: what the model was compiled for */
   moec_weights_memory weights_memory;
   int32_t verify_weights; /* read every weight and compare its digest */
 } moec_model_options;
@@ -143,9 +143,9 @@ void moec_session_release(moec_session *session);
  * `outputs` has one entry per output and is only written to. It is pointed to
  * the buffers of moec_session_bind_output, otherwise to memory of the session
  * that stays valid until its next run or change of state; there, outputs of one
- * run may be inputs of the next. The result does not depend on the number of
- * threads. After an error the outputs are undefined and the state is as it was
- * before. */
+ * run may be inputs of the next. State that the session keeps in the memory of
+ * a device has no `data` there, see moec_session_read_state. The result does not depend on the
+ * number of threads. After an error the outputs are undefined and the state is as it was before. */
 moec_status moec_session_run(moec_session *session, const moec_tensor *inputs,
                              moec_tensor *outputs);
 
@@ -164,6 +164,10 @@ moec_status moec_session_truncate(moec_session *session, int64_t length);
 /* Makes batch row i (dimension 0 of every state) a copy of what row rows[i]
  * was; `count` is the new batch size. */
 moec_status moec_session_reorder(moec_session *session, const int64_t *rows, int64_t count);
+/* Copies output `index`, whose pair the session keeps, to `data` in host memory,
+ * row-major without gaps; `bytes` is what its sizes make. */
+moec_status moec_session_read_state(const moec_session *session, int32_t index, void *data,
+                                    size_t bytes);
 /* A new session of the same model and options with a copy of the state. */
 moec_status moec_session_fork(const moec_session *session, moec_session **copy);
 

@@ -22,8 +22,9 @@ public:
   }
 
   int threads() const override { return pool.threads(); }
+  Memory &memory() override { return hostMemory(); }
 
-  int32_t launch(const Launch &launch, Trace &trace) override {
+  Status launch(const Launch &launch, Trace &trace) override {
     launch.arguments[0] = reinterpret_cast<uint64_t>(&status);
     const Site &site = model.metadata().sites[launch.site];
     Job job{model.module().kernels[site.kernel], launch.arguments, launch.site,
@@ -33,10 +34,13 @@ public:
                             reinterpret_cast<const int32_t *>(launch.arguments[site.offsetsWord]),
                             site.experts);
     pool.run(launch.grid, work, &job);
-    return status;
+    return status ? checkFailure(model.metadata(), status, &site) : Status();
   }
 
-  int32_t finish() override { return std::exchange(status, 0); }
+  Status finish() override {
+    status = 0;
+    return {};
+  }
 
 private:
   static constexpr int kMostThreads = 1024;
@@ -67,14 +71,32 @@ private:
   int32_t status = 0;
 };
 
+class CpuProgram final : public Program {
+public:
+  explicit CpuProgram(const Model &model) : model(model) {}
+
+  void *const *weights() const override { return model.weights().slots(); }
+
+  Status createDevice(const moec_session_options &options,
+                      std::unique_ptr<Device> &device) const override {
+    auto cpu = std::make_unique<CpuDevice>(model);
+    if (Status error = cpu->start(options))
+      return error;
+    device = std::move(cpu);
+    return {};
+  }
+
+private:
+  const Model &model;
+};
+
 } // namespace
 
-Status createCpuDevice(const Model &model, const moec_session_options &options,
-                       std::unique_ptr<Device> &device) {
-  auto cpu = std::make_unique<CpuDevice>(model);
-  if (Status error = cpu->start(options))
-    return error;
-  device = std::move(cpu);
+Status loadCpuProgram(const Model &model, std::string_view, Weights &,
+                      std::unique_ptr<Program> &program) {
+  if (model.module().kernel_count && !model.module().kernels)
+    return failure(MOEC_DAMAGED, "the module lacks its kernels");
+  program = std::make_unique<CpuProgram>(model);
   return {};
 }
 

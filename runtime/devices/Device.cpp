@@ -5,11 +5,12 @@ namespace {
 
 struct DeviceEntry {
   const char *name;
-  Status (*create)(const Model &, const moec_session_options &, std::unique_ptr<Device> &);
+  Status (*load)(const Model &, std::string_view, Weights &, std::unique_ptr<Program> &);
 };
 
 constexpr DeviceEntry kDevices[] = {
-    {"cpu", createCpuDevice},
+    {"cpu", loadCpuProgram},
+    {"cuda", loadCudaProgram},
 };
 
 } // namespace
@@ -25,12 +26,21 @@ Status checkDevice(const std::string &name) {
                  names.c_str());
 }
 
-Status createDevice(const Model &model, const moec_session_options &options,
-                    std::unique_ptr<Device> &device) {
+Status loadProgram(const Model &model, std::string_view code, Weights &weights,
+                   std::unique_ptr<Program> &program) {
   for (const DeviceEntry &entry : kDevices)
     if (model.device() == entry.name)
-      return entry.create(model, options, device);
+      return entry.load(model, code, weights, program);
   return checkDevice(model.device());
+}
+
+Status checkFailure(const Metadata &metadata, int32_t status, const Site *site) {
+  size_t message = static_cast<size_t>(status) - 1;
+  const char *text =
+      message < metadata.messages.size() ? metadata.messages[message].c_str() : "a check failed";
+  if (!site || site->name.empty())
+    return failure(MOEC_EXECUTION_FAILED, "%s", text);
+  return failure(MOEC_EXECUTION_FAILED, "node '%s': %s", site->name.c_str(), text);
 }
 
 } // namespace moec::runtime

@@ -75,7 +75,7 @@ void launch(moec_call *call, int32_t site, uint64_t *arguments, int64_t, int64_t
     fail(call, status - 1);
 }
 
-constexpr moec_services kServices = {grow, grow, release, output, launch, fail};
+constexpr moec_services kServices = {grow, grow, release, output, launch, fail, nullptr};
 
 /// Calls the entry. Apart, since a frame that is jumped back to must not own
 /// objects.

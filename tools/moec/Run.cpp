@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -101,6 +102,9 @@ int run(const Arguments &arguments) {
       if (Status error = lastError(moec_session_reset(loaded.session)))
         return complain(error);
   }
+  std::deque<std::vector<char>> copies;
+  if (Status error = fetchState(loaded.session, outputs, copies))
+    return complain(error);
   if (Status error = writeOutputs(loaded.model, outputs, *folder))
     return complain(error);
   if (Status error = loaded.writeTrace(arguments))

@@ -46,6 +46,25 @@ Status LoadedModel::writeTrace(const Arguments &arguments) {
   return path ? lastError(moec_session_profile_write(session, path->c_str())) : Status();
 }
 
+Status fetchState(moec_session *session, std::vector<moec_tensor> &outputs,
+                  std::deque<std::vector<char>> &copies) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    moec_tensor &state = outputs[i];
+    if (state.data)
+      continue;
+    size_t count = 1;
+    for (int32_t dim = 0; dim < state.rank; ++dim)
+      count *= state.sizes[dim];
+    std::vector<char> &copy = copies.emplace_back(count * moec_element_bits(state.type) / 8);
+    if (Status error = lastError(
+            moec_session_read_state(session, static_cast<int32_t>(i), copy.data(), copy.size())))
+      return error;
+    state.data = copy.data();
+    std::fill_n(state.strides, MOEC_MAX_RANK, 0);
+  }
+  return {};
+}
+
 std::string bytesText(int64_t bytes) {
   const char *units[] = {"bytes", "KB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes);

@@ -3,11 +3,13 @@
 
 #include "tools/moec/Command.h"
 
+#include <deque>
+
 namespace moec::tools {
 
 /// Options of every sub-command that executes an artifact.
 #define MOEC_SESSION_OPTIONS                                                                       \
-  {"--device", "NAME", "cpu; default: what the artifact was compiled for"},                        \
+  {"--device", "NAME", "cpu or cuda; default: what the artifact was compiled for"},                \
       {"--threads", "N", "default: the cores this process may use"},                               \
       {"--weights-memory", "map|huge", "map the weights file, or read it into huge pages"},        \
       {"--verify", nullptr, "compare every weight with its digest"},                               \
@@ -35,6 +37,11 @@ public:
 
 /// The last error of the C API.
 Status lastError(moec_status status);
+
+/// Copies state that is in a device's memory to `copies`, and points its tensors
+/// there, row-major.
+Status fetchState(moec_session *session, std::vector<moec_tensor> &outputs,
+                  std::deque<std::vector<char>> &copies);
 
 /// "1.5 MB"
 std::string bytesText(int64_t bytes);

@@ -49,7 +49,8 @@ void launch(moec_call *call, int32_t site, uint64_t *arguments, int64_t, int64_t
     fail(call, status - 1);
 }
 
-const moec_services kServices = {grow, grow, [](moec_call *, void *) {}, output, launch, fail};
+const moec_services kServices = {grow, grow,   [](moec_call *, void *) {}, output, launch,
+                                 fail, nullptr};
 
 class CompileTest : public testing::Test {
 protected:

@@ -228,8 +228,8 @@ Program::Program(const std::string &source, const std::string &passes, const std
 }
 
 std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split) {
-  static const moec_services services = {grow,   grow,   [](moec_call *, void *) {},
-                                         output, launch, fail};
+  static const moec_services services = {grow, grow,   [](moec_call *, void *) {}, output, launch,
+                                         fail, nullptr};
   std::vector<std::vector<char>> storage;
   std::vector<moec_view> views;
   for (const Array &input : inputs) {

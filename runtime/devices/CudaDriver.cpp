@@ -1,0 +1,50 @@
+#include "runtime/devices/CudaDriver.h"
+
+#include <dlfcn.h>
+
+namespace moec::runtime::cuda {
+namespace {
+
+struct Found {
+  Driver driver;
+  Status error;
+
+  Found() { error = open(); }
+
+private:
+  Status open() {
+    void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+      return failure(MOEC_INCOMPATIBLE,
+                     "there is no CUDA driver (%s); without a GPU, run the same command under "
+                     "tools/vgpu/run, the virtual GPU",
+                     dlerror());
+#define MOEC_CUDA_FIND(symbol, name, parameters)                                                   \
+  driver.name = reinterpret_cast<decltype(driver.name)>(dlsym(library, #symbol));                  \
+  if (!driver.name)                                                                                \
+    return failure(MOEC_INCOMPATIBLE, "the CUDA driver is too old: it has no " #symbol);
+    MOEC_CUDA_FUNCTIONS(MOEC_CUDA_FIND)
+#undef MOEC_CUDA_FIND
+    return driver.check(driver.init(0), "initialise CUDA");
+  }
+};
+
+} // namespace
+
+Status Driver::find(const Driver *&driver) {
+  static const Found found;
+  driver = &found.driver;
+  return found.error;
+}
+
+Status Driver::check(Result result, const char *what) const {
+  if (result == kSuccess)
+    return {};
+  const char *name = nullptr, *text = nullptr;
+  errorName(result, &name);
+  errorString(result, &text);
+  return failure(result == kOutOfMemory ? MOEC_OUT_OF_MEMORY : MOEC_EXECUTION_FAILED,
+                 "cannot %s: %s (%s)", what, text ? text : "unknown error", name ? name : "?");
+}
+
+} // namespace moec::runtime::cuda

@@ -22,13 +22,23 @@ inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_seman
 /// Sets that attribute, unless `semantics` is empty.
 void stateContribSemantics(mlir::ModuleOp module, llvm::StringRef semantics);
 
+/// What a program is compiled for.
+struct Target {
+  /// "cpu" or "cuda".
+  std::string name = "cpu";
+  /// See lib/kernels/cpu/Chip.h, lib/kernels/cuda/CudaChip.h.
+  std::string chip = "native";
+
+  /// Whether kernels run on a device with a memory of its own.
+  bool isDevice() const { return name != "cpu"; }
+};
+
 /// The stages; each is also a named pipeline of moec-opt (`--moec-fuse`, ...).
 /// Pipelines.cpp says what each one does, VerifyStage.cpp what it leaves.
 void buildRaisePipeline(mlir::OpPassManager &pm);
-/// `chip` is what kernels are generated for; see lib/kernels/cpu/Chip.h.
-void buildFusePipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
-void buildPlanPipeline(mlir::OpPassManager &pm);
-void buildEmitPipeline(mlir::OpPassManager &pm);
+void buildFusePipeline(mlir::OpPassManager &pm, const Target &target);
+void buildPlanPipeline(mlir::OpPassManager &pm, const Target &target);
+void buildEmitPipeline(mlir::OpPassManager &pm, const Target &target);
 
 /// Registers the stages as pipelines.
 void registerPipelines();

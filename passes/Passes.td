@@ -49,6 +49,22 @@ def PlanMemoryPass : Pass<"rt-plan-memory", "mlir::ModuleOp"> {
                            "moec::rt::RtDialect"];
 }
 
+def BindConstantsPass : Pass<"rt-bind-constants", "mlir::ModuleOp"> {
+  let summary = "Make the constants of @main weights, for devices with a memory of their own";
+  let description = [{
+    ```mlir
+    memref.global "private" constant @scale : memref<4xf32> = dense<[1.0, 2.0, 3.0, 4.0]>
+    %s = memref.get_global @scale : memref<4xf32>
+    ```
+    becomes
+    ```mlir
+    rt.weight @scale type tensor<4xf32> source {data = dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>}
+    %s = rt.load_weight @scale : memref<4xf32>
+    ```
+  }];
+  let dependentDialects = ["moec::rt::RtDialect"];
+}
+
 def OutlineKernelsPass : Pass<"rt-outline-kernels", "mlir::ModuleOp"> {
   let summary = "Turn every computation of @main into the launch of a kernel";
   let description = [{
@@ -56,7 +72,29 @@ def OutlineKernelsPass : Pass<"rt-outline-kernels", "mlir::ModuleOp"> {
     the attribute `rt.kernel`, equal ones sharing one function, and an
     `rt.launch`. The outer parallel loops are the launch's grid. Computations
     of a few steps stay in host code: they are shape arithmetic.
+
+    With `device`, buffers are in the memory of a device that host code cannot
+    access. All parallel loops are the grid, so that each index is one element,
+    and everything that accesses elements becomes a kernel: loops of the host
+    program too, as kernels of one index. What remains, because sizes or control
+    flow depend on it, is read by an `rt.read`, which waits for the device.
+
+    ```mlir
+    scf.for %i = %c0 to %n step %c1 {
+      %e = memref.load %ids[%i] : memref<?xi64>
+      memref.store %x, %marks[%e] : memref<8xi32>
+    }
+    %length = memref.load %lengths[%c0] : memref<1xi64>
+    ```
+    becomes
+    ```mlir
+    rt.launch @host grid(%c1) ins(%n, %ids, %x : ...) outs(%marks : memref<8xi32>)
+    %view = memref.subview %lengths[%c0] [1] [1] : memref<1xi64> to memref<i64, strided<[], offset: ?>>
+    %length = rt.read %view : memref<i64, strided<[], offset: ?>> -> i64
+    ```
   }];
+  let options = [Option<"device", "device", "bool", "false",
+                        "host code cannot access buffers, and an index is one element">];
   let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect",
                            "mlir::linalg::LinalgDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect", "moec::rt::RtDialect"];
@@ -154,8 +192,11 @@ def LowerMathPass : Pass<"moec-lower-math", "mlir::ModuleOp"> {
   let description = [{
     One polynomial serves scalars and vectors alike, so that a loop's tail gives
     the same bits as its body, on every chip. Narrow floats are computed in f32
-    and rounded where the IR says so. Other functions call libm.
+    and rounded where the IR says so. Other functions call libm; with `device`,
+    where there is none, those of f32 that have an expansion get it, and any
+    other is an error.
   }];
+  let options = [Option<"device", "device", "bool", "false", "kernels cannot call libm">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect",
                            "mlir::vector::VectorDialect"];
 }
@@ -199,8 +240,8 @@ def VerifyStagePass : Pass<"moec-verify-stage", "mlir::ModuleOp"> {
   let summary = "Report what a stage of the compiler should not have left";
   let description = [{
     After `raise` there is no ONNX node, after `fuse` no moe or attn operation.
-    After `plan` there are no tensors and no linalg operations, and memory is
-    what the caller, the arena or the weights file holds, or the host program's
+    After `plan` there are no tensors and no linalg operations, host code for a
+    `device` accesses no elements, and memory is what the caller, the arena or the weights file holds, or the host program's
     `memref.alloc`: the heap. After `emit` there is only the LLVM dialect beside
     the list of weights.
 
@@ -211,7 +252,8 @@ def VerifyStagePass : Pass<"moec-verify-stage", "mlir::ModuleOp"> {
                         [{llvm::cl::values(clEnumValN(::moec::Stage::raise, "raise", "no ONNX nodes"),
                                            clEnumValN(::moec::Stage::fuse, "fuse", "no moe and attn operations"),
                                            clEnumValN(::moec::Stage::plan, "plan", "no tensors, memory in its place"),
-                                           clEnumValN(::moec::Stage::emit, "emit", "only the LLVM dialect"))}]>];
+                                           clEnumValN(::moec::Stage::emit, "emit", "only the LLVM dialect"))}]>,
+                 Option<"device", "device", "bool", "false", "host code cannot access buffers">];
 }
 
 def LowerExpandShapePass : Pass<"moec-lower-expand-shape", "mlir::ModuleOp"> {

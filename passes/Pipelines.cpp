@@ -22,10 +22,20 @@ void clean(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-struct FuseOptions : PassPipelineOptions<FuseOptions> {
+struct TargetOptions : PassPipelineOptions<TargetOptions> {
+  Option<std::string> name{*this, "target", llvm::cl::desc("cpu or cuda"), llvm::cl::init("cpu")};
   Option<std::string> chip{*this, "chip", llvm::cl::desc("what to generate code for"),
                            llvm::cl::init("native")};
+
+  Target target() const { return {name, chip}; }
 };
+
+template <void (*build)(OpPassManager &, const Target &)>
+void registerStage(StringRef name, StringRef description) {
+  PassPipelineRegistration<TargetOptions>(
+      name, description,
+      [](OpPassManager &pm, const TargetOptions &options) { build(pm, options.target()); });
+}
 
 } // namespace
 
@@ -43,13 +53,14 @@ void buildRaisePipeline(OpPassManager &pm) {
 // Fuse: tensors in, tensors out, fewer and larger computations.
 //===----------------------------------------------------------------------===//
 
-void buildFusePipeline(OpPassManager &pm, StringRef chip) {
+void buildFusePipeline(OpPassManager &pm, const Target &target) {
   // Caches are found by dataflow, which later stages take apart.
   pm.addPass(createDetectStatePass());
   // Rows of one expert are multiplied together.
   pm.addPass(createScheduleExpertsPass());
   clean(pm);
-  pm.addPass(createSelectKernelsPass({chip.str()}));
+  if (!target.isDevice())
+    pm.addPass(createSelectKernelsPass({target.chip}));
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());
   // Shape arithmetic folds first: what is static decides what can fuse.
@@ -63,7 +74,7 @@ void buildFusePipeline(OpPassManager &pm, StringRef chip) {
 // Plan: tensors become memory, computations become kernel launches.
 //===----------------------------------------------------------------------===//
 
-void buildPlanPipeline(OpPassManager &pm) {
+void buildPlanPipeline(OpPassManager &pm, const Target &target) {
   // Results are computed where the caller wants them; sizes come first.
   pm.addPass(createBindOutputsPass());
   clean(pm);
@@ -79,21 +90,23 @@ void buildPlanPipeline(OpPassManager &pm) {
   clean(pm);
   // A buffer allocated once is not allocated in every iteration.
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
-  pm.addPass(createOutlineKernelsPass());
+  if (target.isDevice())
+    pm.addPass(createBindConstantsPass());
+  pm.addPass(createOutlineKernelsPass({target.isDevice()}));
   clean(pm);
   // Sizes that follow from the inputs share one arena; the others the heap.
   pm.addPass(createPlanMemoryPass());
   clean(pm);
   // What is left on the heap is released when its last owner goes.
   bufferization::buildBufferDeallocationPipeline(pm, {});
-  pm.addPass(createVerifyStagePass({Stage::plan}));
+  pm.addPass(createVerifyStagePass({Stage::plan, target.isDevice()}));
 }
 
 //===----------------------------------------------------------------------===//
 // Emit: kernels and host code in the LLVM dialect, behind the module ABI.
 //===----------------------------------------------------------------------===//
 
-void buildEmitPipeline(OpPassManager &pm) {
+void buildEmitPipeline(OpPassManager &pm, const Target &target) {
   // Narrow floats compute in f32 and round where the IR says so.
   arith::ArithEmulateUnsupportedFloatsOptions narrow;
   narrow.sourceTypeStrs = {"bf16", "f16"};
@@ -103,7 +116,7 @@ void buildEmitPipeline(OpPassManager &pm) {
   extend.extraTypeStrs = {"f32", "f64"};
   extend.targetTypeStr = "f32";
   pm.addPass(math::createMathExtendToSupportedTypes(extend));
-  pm.addPass(createLowerMathPass());
+  pm.addPass(createLowerMathPass({target.isDevice()}));
 
   pm.addPass(createLowerHostPass());
   pm.addPass(createLowerKernelSignaturesPass());
@@ -118,7 +131,7 @@ void buildEmitPipeline(OpPassManager &pm) {
   pm.addPass(createLowerAssertsPass());
 
   ConvertVectorToLLVMPassOptions vectors;
-  vectors.x86Vector = true;
+  vectors.x86Vector = !target.isDevice();
   pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(arith::createArithExpandOpsPass());
   pm.addPass(createConvertMathToLLVMPass());
@@ -136,12 +149,9 @@ void buildEmitPipeline(OpPassManager &pm) {
 
 void registerPipelines() {
   PassPipelineRegistration<>("moec-raise", "raise an ONNX graph", buildRaisePipeline);
-  PassPipelineRegistration<FuseOptions>(
-      "moec-fuse", "select kernels, fuse tensor computations",
-      [](OpPassManager &pm, const FuseOptions &options) { buildFusePipeline(pm, options.chip); });
-  PassPipelineRegistration<>("moec-plan", "bufferise, outline kernels, plan memory",
-                             buildPlanPipeline);
-  PassPipelineRegistration<>("moec-emit", "lower to the LLVM dialect", buildEmitPipeline);
+  registerStage<buildFusePipeline>("moec-fuse", "select kernels, fuse tensor computations");
+  registerStage<buildPlanPipeline>("moec-plan", "bufferise, outline kernels, plan memory");
+  registerStage<buildEmitPipeline>("moec-emit", "lower to the LLVM dialect");
 }
 
 } // namespace moec

@@ -39,7 +39,7 @@ bool handlesTensors(Operation *op) {
 
 /// The sentence that says what is wrong with an operation after the stage, or
 /// nothing.
-StringRef findFault(Operation *op, Stage stage) {
+StringRef findFault(Operation *op, Stage stage, bool device) {
   switch (stage) {
   case Stage::raise:
     return isOf<onnx::OnnxDialect>(op) ? "was not raised" : "";
@@ -52,6 +52,8 @@ StringRef findFault(Operation *op, Stage stage) {
       return "handles tensors after they became memory";
     if (isOf<linalg::LinalgDialect, bufferization::BufferizationDialect, tensor::TensorDialect>(op))
       return "was not lowered";
+    if (device && isa<memref::LoadOp, memref::StoreOp>(op) && !isInKernel(op))
+      return "accesses the device's memory in host code";
     if (isa<memref::AllocOp>(op))
       return isInKernel(op) ? "allocates in a kernel" : "";
     // Scratch memory of a kernel is on the stack: of a size that is known, once.
@@ -74,7 +76,7 @@ struct VerifyStagePass : impl::VerifyStagePassBase<VerifyStagePass> {
 
   void runOnOperation() override {
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      StringRef fault = findFault(op, stage);
+      StringRef fault = findFault(op, stage, device);
       if (fault.empty())
         return WalkResult::advance();
       InFlightDiagnostic diagnostic = op->emitError() << "'" << op->getName() << "' " << fault;

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -18,6 +19,9 @@ config.substitutions.append(("%cflags", config.cflags))
 config.substitutions.append(("%build", config.moec_binary_dir))
 config.substitutions.append(("%sources", config.moec_source_dir))
 config.substitutions.append(("%python", sys.executable))
+# CUDA's assembler is no part of what moec needs.
+if shutil.which("ptxas"):
+    config.available_features.add("ptxas")
 # Of the model whose memory is measured: 4300 is one with a tensor of 2 GiB.
 config.substitutions.append(("%megabytes", os.environ.get("MOEC_TEST_MEGABYTES", "800")))
 # Models are written as text: %encode-onnx < TEXT > MODEL.onnx

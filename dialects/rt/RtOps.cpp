@@ -33,6 +33,18 @@ LogicalResult OutputOp::verify() {
   return success();
 }
 
+LogicalResult ReadOp::verify() {
+  auto type = cast<MemRefType>(getElement().getType());
+  // C1
+  if (type.getRank() != 0)
+    return emitOpError("requires a buffer of rank 0, but its rank is ") << type.getRank();
+  // C2
+  if (type.getElementType() != getResult().getType())
+    return emitOpError("yields ") << getResult().getType() << ", but the element is "
+                                  << type.getElementType();
+  return success();
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // C1
   auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(*this, getKernelAttr());

@@ -26,7 +26,8 @@ def Rt_WeightOp : Rt_Op<"weight", [Symbol]> {
   let description = [{
     A weight is never bytes in IR. `source` says where they are: a dictionary
     with `file`, `offset` and `length` (bytes), relative to the model's folder;
-    an empty `file` is the model itself. `type` is the type of what the host
+    an empty `file` is the model itself. A small constant has its elements there
+    instead, as `data`. `type` is the type of what the host
     program loads. `recipe`, when present, is an array of dictionaries, the
     steps that turn the source tensor (of type `stored`) into `type`, applied
     slice by slice while the weights file is written.
@@ -90,6 +91,27 @@ def Rt_ArenaOp : Rt_Op<"arena", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = "$bytes attr-dict `:` type($result)";
 }
 
+def Rt_ReadOp : Rt_Op<"read"> {
+  let summary = "The element of a buffer in the device's memory, when it has been computed";
+  let description = [{
+    Waits for everything launched before, which leaves the device without work:
+    programs read only what sizes and control flow depend on.
+
+    Constraints:
+    * (C1) the buffer has rank 0.
+    * (C2) the result has its element type.
+
+    Example:
+    ```mlir
+    %length = rt.read %max : memref<i64> -> i64
+    ```
+  }];
+  let arguments = (ins Arg<AnyMemRef, "", [MemRead]>:$element);
+  let results = (outs AnyType:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = "$element attr-dict `:` type($element) `->` type($result)";
+}
+
 def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DestinationStyleOpInterface,
                                    DeclareOpInterfaceMethods<SymbolUserOpInterface>,
                                    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
@@ -121,6 +143,8 @@ def Rt_LaunchOp : Rt_Op<"launch", [AttrSizedOperandSegments, DestinationStyleOpI
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputsMutable(); }
     /// Attribute of functions that are kernels.
     static constexpr ::llvm::StringLiteral kKernelAttr = "rt.kernel";
+    /// Attribute of kernels whose arguments are a table: its number of words.
+    static constexpr ::llvm::StringLiteral kWordsAttr = "rt.words";
     /// Attribute of launches: the number of the input, a tensor<(e+1)xi32>, that
     /// says where the rows of each of e experts start and the last end.
     static constexpr ::llvm::StringLiteral kOffsetsAttr = "rt.offsets";

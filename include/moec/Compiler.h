@@ -19,7 +19,10 @@ namespace moec {
 class JitModule;
 
 struct CompileOptions {
-  /// What to generate code for: "native", or a level such as "x86-64-v3".
+  /// What executes the kernels: "cpu" or "cuda".
+  std::string target = "cpu";
+  /// What to generate code for: "native", a level such as "x86-64-v3", or "sm_80"
+  /// and "sm_90a" for CUDA, where "native" is sm_80.
   std::string chip = "native";
   /// Whose meaning com.microsoft's operators have where ONNX Runtime's CPU and
   /// CUDA ones differ: "ort-cpu", "ort-cuda", or empty for ort-cpu where the
@@ -48,7 +51,10 @@ mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module, const CompileOptions &opt
 
 /// Machine code of a model, whose weights are in a file.
 struct CompiledCode {
+  /// Host code, and the kernels of a CPU.
   std::unique_ptr<llvm::MemoryBuffer> object;
+  /// The kernels of a device, where the metadata's "device_code" says.
+  std::string deviceCode;
   /// JSON, as docs/metadata.md describes it; the object contains it too.
   std::string metadata;
   std::string chip;
@@ -68,6 +74,7 @@ enum class EmitFormat {
   moec, ///< an artifact for the runtime, OUT.moec
   obj,  ///< an object and a header for linking, OUT.o and OUT.h
   mlir, ///< the lowered IR
+  ptx,  ///< the kernels of a CUDA device, for its chip
 };
 
 /// Compiles the model at `options.modelPath` to `output`, with its weights

@@ -1,5 +1,6 @@
 #include "lib/codegen/Metadata.h"
 
+#include "dialects/rt/Geometry.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -117,6 +118,16 @@ json::Object describeModule(ModuleOp module) {
                       {"kernels", strings(listOf(entry, "rt.kernels"))},
                       {"sites", sites(listOf(entry, "rt.sites"))},
                       {"messages", strings(listOf(module, "rt.messages"))}};
+}
+
+json::Array describeGeometry(ModuleOp module) {
+  json::Array result;
+  for (Attribute name : listOf(entryOf(module), "rt.kernels")) {
+    rt::Geometry geometry(module.lookupSymbol(cast<StringAttr>(name)));
+    result.push_back(json::Object{
+        {"threads", geometry.threads}, {"indices", geometry.indices}, {"shared", geometry.shared}});
+  }
+  return result;
 }
 
 SmallVector<StringAttr> weightSlots(ModuleOp module) {

@@ -11,6 +11,10 @@ namespace moec {
 /// docs/metadata.md.
 llvm::json::Object describeModule(mlir::ModuleOp module);
 
+/// The member "geometry" of a module for a device: how its kernels, in the order
+/// of the member "kernels", are cut into blocks.
+llvm::json::Array describeGeometry(mlir::ModuleOp module);
+
 /// The symbols of the weights, by slot.
 llvm::SmallVector<mlir::StringAttr> weightSlots(mlir::ModuleOp module);
 

@@ -1,6 +1,7 @@
 #include "lib/codegen/ObjectCode.h"
 
 #include "lib/codegen/Metadata.h"
+#include "lib/codegen/Optimize.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -11,7 +12,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -52,13 +52,18 @@ void addModuleTable(llvm::Module &module, ArrayRef<Attribute> kernels, StringRef
   };
   llvm::SmallVector<llvm::Constant *> functions;
   for (Attribute kernel : kernels)
-    functions.push_back(module.getFunction(cast<StringAttr>(kernel).getValue()));
-  auto *type = llvm::ArrayType::get(pointer, functions.size());
-  llvm::Constant *table = global(llvm::ConstantArray::get(type, functions), "moec_kernels");
+    if (llvm::Function *function = module.getFunction(cast<StringAttr>(kernel).getValue()))
+      functions.push_back(function);
+  llvm::Constant *table = llvm::ConstantPointerNull::get(pointer);
+  // Where a device executes them, they are not in this module.
+  if (!functions.empty())
+    table =
+        global(llvm::ConstantArray::get(llvm::ArrayType::get(pointer, functions.size()), functions),
+               "moec_kernels");
   llvm::Constant *text =
       global(llvm::ConstantDataArray::getString(context, metadata), "moec_metadata");
   llvm::Constant *members[] = {llvm::ConstantInt::get(i32, MOEC_ABI_VERSION),
-                               llvm::ConstantInt::get(i32, functions.size()), text,
+                               llvm::ConstantInt::get(i32, kernels.size()), text,
                                module.getFunction("moec_entry"), table};
   llvm::Constant *description = global(llvm::ConstantStruct::getAnon(members), "moec_description");
   auto *accessor =
@@ -77,23 +82,6 @@ void hideDefinitions(llvm::Module &module) {
   for (llvm::GlobalVariable &variable : module.globals())
     if (!variable.isDeclaration())
       variable.setLinkage(llvm::GlobalValue::InternalLinkage);
-}
-
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = true;
-  tuning.LoopUnrolling = false;
-  llvm::PassBuilder passes(&machine, tuning);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager graphs;
-  llvm::ModuleAnalysisManager modules;
-  passes.registerModuleAnalyses(modules);
-  passes.registerCGSCCAnalyses(graphs);
-  passes.registerFunctionAnalyses(functions);
-  passes.registerLoopAnalyses(loops);
-  passes.crossRegisterProxies(loops, functions, graphs, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O1).run(module, modules);
 }
 
 } // namespace
@@ -121,7 +109,7 @@ FailureOr<std::unique_ptr<llvm::MemoryBuffer>> emitObject(ModuleOp module, const
       function.addFnAttr("target-features", target.features);
       function.addFnAttr(llvm::Attribute::NoUnwind);
     }
-  optimize(*translated, *machine);
+  optimize(*translated, *machine, llvm::OptimizationLevel::O1);
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager emitter;

@@ -82,19 +82,30 @@ llvm::Error writeHeader(StringRef path, StringRef prefix) {
   return writeBytes(path, text);
 }
 
-llvm::Error writeCode(StringRef output, EmitFormat format, const CompiledCode &code,
-                      PendingFiles &files) {
+/// The code for the chip that was asked for.
+StringRef firstCode(const CompiledCode &code) {
+  llvm::json::Value metadata = llvm::cantFail(llvm::json::parse(code.metadata));
+  const llvm::json::Value &first = metadata.getAsObject()->getArray("device_code")->front();
+  return StringRef(code.deviceCode)
+      .substr(*first.getAsObject()->getInteger("offset"),
+              *first.getAsObject()->getInteger("length"));
+}
+
+llvm::Error writeCode(StringRef output, EmitFormat format, const CompileOptions &options,
+                      const CompiledCode &code, PendingFiles &files) {
   if (format == EmitFormat::obj) {
     if (llvm::Error error = writeHeader(files.add(beside(output, "h")), prefixOf(output)))
       return error;
     return writeBytes(files.add(output), code.object->getBuffer());
   }
+  if (format == EmitFormat::ptx)
+    return writeBytes(files.add(output), firstCode(code));
   llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> host =
       linkShared(code.object->getMemBufferRef());
   if (!host)
     return host.takeError();
-  return writeArtifact(files.add(output),
-                       {"cpu", code.chip, code.metadata, (*host)->getBuffer(), ""});
+  return writeArtifact(files.add(output), {options.target, code.chip, code.metadata,
+                                           (*host)->getBuffer(), code.deviceCode});
 }
 
 /// How each MoE and attention block was understood, for the metadata.
@@ -122,6 +133,10 @@ LogicalResult report(ModuleOp module, llvm::Error error) {
 
 LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOptions &options,
                           MLIRContext &context, const Progress &progress) {
+  if (format == EmitFormat::ptx && options.target != "cuda")
+    return emitError(UnknownLoc::get(&context), "only the target cuda has PTX");
+  if (format == EmitFormat::obj && options.target != "cpu")
+    return emitError(UnknownLoc::get(&context), "only programs for a CPU can be linked");
   CompileReport compileReport;
   auto step = [&](StringRef what, uint64_t done = 0, uint64_t all = 0) {
     if (what == kGeneratingCode)
@@ -167,7 +182,7 @@ LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOpti
       return failure();
     compileReport.finished("code");
     step("linking");
-    if (llvm::Error error = writeCode(output, format, *code, files))
+    if (llvm::Error error = writeCode(output, format, options, *code, files))
       return report(*module, std::move(error));
     compileReport.finished("link");
   }

@@ -1,10 +1,13 @@
 #include "moec/Compiler.h"
 
+#include "dialects/rt/RtDialect.h"
 #include "lib/codegen/Jit.h"
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
+#include "lib/codegen/PtxCode.h"
 #include "lib/kernels/cpu/Chip.h"
 #include "lib/weights/WeightsFile.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "llvm/Support/FileSystem.h"
@@ -18,16 +21,15 @@ namespace {
 
 struct Stage {
   const char *name;
-  void (*build)(OpPassManager &, const CompileOptions &);
+  void (*build)(OpPassManager &, const Target &);
 };
 
 /// The compiler, in order.
 constexpr Stage kStages[] = {
-    {"raise", [](OpPassManager &pm, const CompileOptions &) { buildRaisePipeline(pm); }},
-    {"fuse",
-     [](OpPassManager &pm, const CompileOptions &options) { buildFusePipeline(pm, options.chip); }},
-    {"plan", [](OpPassManager &pm, const CompileOptions &) { buildPlanPipeline(pm); }},
-    {"emit", [](OpPassManager &pm, const CompileOptions &) { buildEmitPipeline(pm); }},
+    {"raise", [](OpPassManager &pm, const Target &) { buildRaisePipeline(pm); }},
+    {"fuse", buildFusePipeline},
+    {"plan", buildPlanPipeline},
+    {"emit", buildEmitPipeline},
 };
 
 LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef stage) {
@@ -44,14 +46,25 @@ LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef s
   return success();
 }
 
+LogicalResult checkTarget(ModuleOp module, const CompileOptions &options) {
+  bool isCpu = options.target == "cpu";
+  if (!isCpu && options.target != "cuda")
+    return module.emitError("no target is called '") << options.target << "'";
+  if (isCpu ? !parseChip(options.chip) : !parseCudaChip(options.chip))
+    return module.emitError("no chip is called '") << options.chip << "'";
+  return success();
+}
+
 } // namespace
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
                           const StageObserver &observe) {
+  if (failed(checkTarget(module, options)))
+    return failure();
   stateContribSemantics(module, options.contribSemantics);
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
-    stage.build(pm, options);
+    stage.build(pm, {options.target, options.chip});
     if (failed(pm.run(module)))
       return failure();
     if (!options.dumpIrFolder.empty() &&
@@ -63,22 +76,39 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
   return success();
 }
 
-FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &options,
-                                        StringRef weightsPath, StringRef prefix,
-                                        llvm::json::Object metadata, const Progress &progress) {
-  std::optional<Chip> chip = parseChip(options.chip);
-  if (!chip)
-    return module.emitError("no chip is called '") << options.chip << "'";
+namespace {
+
+/// Compiles the kernels for a device, takes them out of the module, and says in
+/// the metadata what and where they are.
+LogicalResult compileKernels(ModuleOp module, const CudaChip &chip, CompiledCode &code,
+                             llvm::json::Object &metadata) {
+  metadata["geometry"] = describeGeometry(module);
+  llvm::json::Array list;
+  for (const CudaChip &each : chipsOfArtifact(chip)) {
+    FailureOr<std::string> ptx = emitPtx(module, each);
+    if (failed(ptx))
+      return failure();
+    list.push_back(llvm::json::Object{{"chip", each.name},
+                                      {"kind", "ptx"},
+                                      {"offset", static_cast<int64_t>(code.deviceCode.size())},
+                                      {"length", static_cast<int64_t>(ptx->size())}});
+    code.deviceCode += *ptx;
+  }
+  metadata["device_code"] = std::move(list);
+  for (auto function : llvm::make_early_inc_range(module.getOps<LLVM::LLVMFuncOp>()))
+    if (function->hasAttr(rt::LaunchOp::kKernelAttr))
+      function.erase();
+  return success();
+}
+
+/// Writes the weights and describes them in the metadata.
+LogicalResult storeWeights(ModuleOp module, StringRef modelPath, StringRef path,
+                           llvm::json::Object &metadata, const Progress &progress) {
   FailureOr<std::vector<WeightSpec>> weights = takeWeights(module);
   if (failed(weights))
     return failure();
-  for (auto &[member, value] : describeModule(module))
-    metadata[member] = std::move(value);
-  metadata["target"] = "cpu";
-  metadata["chip"] =
-      llvm::json::Object{{"name", chip->name}, {"features", llvm::json::Array(chip->required)}};
   llvm::Expected<llvm::json::Object> written =
-      writeWeights(*weights, options.modelPath, weightsPath, [&](uint64_t done, uint64_t all) {
+      writeWeights(*weights, modelPath, path, [&](uint64_t done, uint64_t all) {
         if (progress)
           progress("writing weights", done, all);
       });
@@ -89,13 +119,38 @@ FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &o
     metadata.erase(file);
   }
   metadata["weights"] = std::move(*written);
+  return success();
+}
+
+} // namespace
+
+FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &options,
+                                        StringRef weightsPath, StringRef prefix,
+                                        llvm::json::Object metadata, const Progress &progress) {
+  if (failed(checkTarget(module, options)))
+    return failure();
+  bool isCpu = options.target == "cpu";
+  Chip chip = isCpu ? *parseChip(options.chip) : anyChip();
+  for (auto &[member, value] : describeModule(module))
+    metadata[member] = std::move(value);
+  metadata["target"] = options.target;
+  if (failed(storeWeights(module, options.modelPath, weightsPath, metadata, progress)))
+    return failure();
   if (progress)
     progress(kGeneratingCode, 0, 0);
   CompiledCode code;
-  code.chip = chip->name;
+  code.chip = chip.name;
+  if (!isCpu) {
+    CudaChip cuda = *parseCudaChip(options.chip);
+    code.chip = cuda.name;
+    if (failed(compileKernels(module, cuda, code, metadata)))
+      return failure();
+  }
+  metadata["chip"] =
+      llvm::json::Object{{"name", code.chip}, {"features", llvm::json::Array(chip.required)}};
   llvm::raw_string_ostream(code.metadata) << llvm::json::Value(std::move(metadata));
   FailureOr<std::unique_ptr<llvm::MemoryBuffer>> object =
-      emitObject(module, {chip->triple, chip->cpu, chip->features}, code.metadata, prefix);
+      emitObject(module, {chip.triple, chip.cpu, chip.features}, code.metadata, prefix);
   if (failed(object))
     return failure();
   code.object = std::move(*object);

@@ -48,6 +48,24 @@ uint64_t bytesOf(RankedTensorType type) {
   return divideCeil(type.getElementTypeBitWidth(), 8) * type.getNumElements();
 }
 
+/// The elements as they are in memory, each of whole bytes.
+std::vector<char> bytesOf(mlir::DenseElementsAttr data) {
+  unsigned width = divideCeil(data.getElementType().getIntOrFloatBitWidth(), 8);
+  std::vector<char> bytes;
+  auto append = [&](const APInt &value) {
+    uint64_t word = value.getZExtValue();
+    const char *start = reinterpret_cast<const char *>(&word);
+    bytes.insert(bytes.end(), start, start + width);
+  };
+  if (isa<mlir::FloatType>(data.getElementType()))
+    for (const APFloat &value : data.getValues<APFloat>())
+      append(value.bitcastToAPInt());
+  else
+    for (const APInt &value : data.getValues<APInt>())
+      append(value);
+  return bytes;
+}
+
 std::string hex(ArrayRef<uint8_t> digest) { return toHex(digest, /*LowerCase=*/true); }
 
 /// Places of the tensors in the file, and its header.
@@ -126,6 +144,10 @@ private:
   Error copy(const WeightSpec &weight, SHA256 &digest) {
     if (weight.recipe)
       return cook(weight, digest);
+    if (weight.data) {
+      emit(bytesOf(weight.data), digest);
+      return Error::success();
+    }
     Expected<const FileSlices *> source = open(weight.file);
     if (!source)
       return source.takeError();
@@ -203,9 +225,12 @@ FailureOr<std::vector<WeightSpec>> takeWeights(ModuleOp module) {
     spec.name = weight.getSymName().str();
     spec.type = cast<RankedTensorType>(weight.getType());
     mlir::DictionaryAttr source = weight.getSource();
-    spec.file = source.getAs<mlir::StringAttr>("file").getValue().str();
-    spec.offset = source.getAs<mlir::IntegerAttr>("offset").getInt();
-    spec.length = source.getAs<mlir::IntegerAttr>("length").getInt();
+    spec.data = source.getAs<mlir::DenseElementsAttr>("data");
+    if (!spec.data) {
+      spec.file = source.getAs<mlir::StringAttr>("file").getValue().str();
+      spec.offset = source.getAs<mlir::IntegerAttr>("offset").getInt();
+      spec.length = source.getAs<mlir::IntegerAttr>("length").getInt();
+    }
     if (auto stored = weight.getStored())
       spec.stored = cast<RankedTensorType>(*stored);
     spec.recipe = weight.getRecipeAttr();

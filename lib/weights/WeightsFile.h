@@ -1,6 +1,7 @@
 //===- WeightsFile.h - the weights of an artifact, as safetensors ---------===//
 #pragma once
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/Error.h"
@@ -16,6 +17,8 @@ struct WeightSpec {
   /// Where the source bytes are; an empty file is the model itself.
   std::string file;
   uint64_t offset = 0, length = 0;
+  /// The elements of a constant, which has no source.
+  mlir::DenseElementsAttr data;
   /// Source type and packing steps, null when the bytes are used as they are.
   mlir::RankedTensorType stored;
   mlir::ArrayAttr recipe;

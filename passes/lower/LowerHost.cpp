@@ -22,7 +22,7 @@ namespace moec {
 namespace {
 
 /// Members of moec_services, in order.
-enum class Service { arena, allocate, release, output, launch, fail };
+enum class Service { arena, allocate, release, output, launch, fail, read };
 
 /// Words of a moec_view: data, sizes, strides.
 constexpr int64_t kViewWords = 1 + 2 * MOEC_MAX_RANK;
@@ -50,6 +50,8 @@ public:
         lower(arena);
       else if (auto launch = dyn_cast<rt::LaunchOp>(op))
         lower(launch);
+      else if (auto read = dyn_cast<rt::ReadOp>(op))
+        lower(read);
       else if (auto alloc = dyn_cast<memref::AllocOp>(op))
         lower(alloc);
       else if (auto dealloc = dyn_cast<memref::DeallocOp>(op))
@@ -223,6 +225,20 @@ private:
     site.set("op", kind ? kind : op.getKernelAttr().getAttr());
     sites.push_back(site.getDictionary(main.getContext()));
     op.erase();
+  }
+
+  void lower(rt::ReadOp op) {
+    Location loc = op.getLoc();
+    auto type = cast<MemRefType>(op.getElement().getType());
+    auto descriptor = descriptorOf(builder, loc, converter, op.getElement());
+    Value element = firstElement(builder, loc, converter, type, descriptor);
+    Value result = stackTable(1);
+    call(loc, Service::read, {}, {element, result, constant(elementBytes(type))});
+    Type stored = op.getType().isIndex() ? word : op.getType();
+    Value value = LLVM::LoadOp::create(builder, loc, stored, result);
+    if (stored != op.getType())
+      value = arith::IndexCastOp::create(builder, loc, op.getType(), value);
+    replace(op, value);
   }
 
   void appendWords(Location loc, Value operand, SmallVectorImpl<Value> &words) {

@@ -39,6 +39,9 @@ public:
     return next(loc, type);
   }
 
+  /// How many words have been read, the status included.
+  int64_t words() const { return word; }
+
 private:
   Value next(Location loc, Type type) { return loadWord(builder, loc, table, type, word++); }
 
@@ -80,6 +83,7 @@ struct LowerKernelSignaturesPass : impl::LowerKernelSignaturesPassBase<LowerKern
     entry.eraseArguments(0, count);
     kernel.setType(builder.getFunctionType({pointer, index, index}, {}));
     kernel.setPublic();
+    kernel->setAttr(rt::LaunchOp::kWordsAttr, builder.getI64IntegerAttr(reader.words()));
   }
 };
 

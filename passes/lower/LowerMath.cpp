@@ -1,5 +1,6 @@
 //===- LowerMath.cpp - elementary functions as arithmetic -----------------===//
 #include "passes/Passes.h"
+#include "passes/lower/DeviceMath.h"
 #include "passes/lower/NarrowFloats.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -19,7 +20,7 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-/// The functions of hot loops; the others call libm.
+/// The functions of hot loops; on CPUs the others call libm.
 bool isApproximated(StringRef name) {
   return llvm::is_contained({math::ExpOp::getOperationName(), math::TanhOp::getOperationName(),
                              math::LogOp::getOperationName()},
@@ -27,6 +28,8 @@ bool isApproximated(StringRef name) {
 }
 
 struct LowerMathPass : impl::LowerMathPassBase<LowerMathPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, isApproximated);
@@ -34,7 +37,10 @@ struct LowerMathPass : impl::LowerMathPassBase<LowerMathPass> {
     arith::populateExpandBFloat16Patterns(patterns);
     arith::populateExpandF8E8M0Patterns(patterns);
     populateNarrowFloatPatterns(patterns);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    if (device)
+      populateDeviceMathPatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))) ||
+        (device && failed(verifyDeviceMath(getOperation()))))
       signalPassFailure();
   }
 };

@@ -11,8 +11,8 @@
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/OperationSupport.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "passes/lower/OutlineHostCode.h"
 
 namespace moec {
 #define GEN_PASS_DEF_OUTLINEKERNELSPASS
@@ -57,10 +57,12 @@ std::optional<unsigned> contiguousDim(linalg::GenericOp op) {
   return dim;
 }
 
-/// Orders the loops: outer parallel ones (the grid), then the reductions, then
-/// the contiguous parallel one. Each sum still ascends, whatever the order.
+/// Orders the loops: the parallel ones first, the contiguous one of them last,
+/// then the reductions. Each sum still ascends, whatever the order. With
+/// `isElement` all parallel loops are the grid: neighbours compute neighbouring
+/// elements. Otherwise the contiguous loop is inside, behind the reductions.
 /// Returns the number of grid loops.
-unsigned orderLoops(RewriterBase &rewriter, linalg::GenericOp &op) {
+unsigned orderLoops(RewriterBase &rewriter, linalg::GenericOp &op, bool isElement) {
   std::optional<unsigned> inner = contiguousDim(op);
   SmallVector<unsigned> parallel, reductions;
   for (auto [dim, type] : llvm::enumerate(op.getIteratorTypesArray())) {
@@ -70,7 +72,7 @@ unsigned orderLoops(RewriterBase &rewriter, linalg::GenericOp &op) {
       parallel.push_back(dim);
   }
   // A lone parallel loop is the grid, unless sums would then walk memory across.
-  if (inner && parallel.empty() && reductions.empty()) {
+  if (inner && (isElement || (parallel.empty() && reductions.empty()))) {
     parallel.push_back(*inner);
     inner.reset();
   }
@@ -100,29 +102,19 @@ class KernelBuilder {
 public:
   KernelBuilder(linalg::GenericOp op, unsigned gridLoops) : op(op), gridLoops(gridLoops) {}
 
-  /// Builds the kernel, without a name, before `op`'s function.
+  /// Builds the kernel, which has no name yet.
   func::FuncOp build(OpBuilder &builder) {
     collectOperands();
-    SmallVector<Type> types;
-    for (Value operand : operands)
-      types.push_back(operand.getType());
-    types.append(2, builder.getIndexType());
-    // Equal kernels are shared, so a kernel has no location of its own.
-    Location unknown = builder.getUnknownLoc();
-    auto kernel =
-        func::FuncOp::create(builder, unknown, "kernel", builder.getFunctionType(types, {}));
-    kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
-    kernel.setPrivate();
-    Block *entry = kernel.addEntryBlock();
+    func::FuncOp kernel = createKernel(builder, ValueRange(operands).getTypes());
+    Block &entry = kernel.front();
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(entry);
+    builder.setInsertionPointToStart(&entry);
     IRMapping mapping;
-    mapping.map(ValueRange(operands), entry->getArguments().drop_back(2));
+    mapping.map(ValueRange(operands), entry.getArguments().drop_back(2));
     cloneConstants(builder, mapping);
     auto clone = cast<linalg::GenericOp>(builder.clone(*op, mapping));
-    func::ReturnOp::create(builder, unknown);
-    toLoops(clone, entry->getArguments().take_back(2));
-    kernel.walk([&](Operation *inner) { inner->setLoc(unknown); });
+    func::ReturnOp::create(builder, kernel.getLoc());
+    toLoops(clone, entry.getArguments().take_back(2));
     return kernel;
   }
 
@@ -210,30 +202,9 @@ private:
   SetVector<Operation *> constants;
 };
 
-/// Kernels by structure.
-struct KernelInfo : DenseMapInfo<func::FuncOp> {
-  static unsigned getHashValue(func::FuncOp kernel) {
-    llvm::hash_code hash = hash_value(kernel.getFunctionType());
-    // The function itself is left out: kernels are equal under any name.
-    kernel.getBody().walk([&](Operation *op) {
-      hash = llvm::hash_combine(
-          hash, OperationEquivalence::computeHash(op, OperationEquivalence::ignoreHashValue,
-                                                  OperationEquivalence::ignoreHashValue,
-                                                  OperationEquivalence::IgnoreLocations));
-    });
-    return hash;
-  }
-  static bool isEqual(func::FuncOp lhs, func::FuncOp rhs) {
-    if (lhs == rhs)
-      return true;
-    auto isSpecial = [](func::FuncOp op) { return op == getEmptyKey() || op == getTombstoneKey(); };
-    return !isSpecial(lhs) && !isSpecial(rhs) && lhs.getFunctionType() == rhs.getFunctionType() &&
-           OperationEquivalence::isRegionEquivalentTo(&lhs.getBody(), &rhs.getBody(),
-                                                      OperationEquivalence::IgnoreLocations);
-  }
-};
-
 struct OutlineKernelsPass : impl::OutlineKernelsPassBase<OutlineKernelsPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
@@ -241,35 +212,31 @@ struct OutlineKernelsPass : impl::OutlineKernelsPassBase<OutlineKernelsPass> {
     copiesToGenerics(main);
     SmallVector<linalg::LinalgOp> computations;
     main.walk([&](linalg::LinalgOp op) { computations.push_back(op); });
-    SymbolTable symbols(getOperation());
-    DenseSet<func::FuncOp, KernelInfo> kernels;
+    KernelSet kernels(getOperation(), main);
     IRRewriter rewriter(&getContext());
     for (linalg::LinalgOp op : computations) {
       rewriter.setInsertionPoint(op);
-      if (isShapeArithmetic(op)) {
-        if (failed(linalg::linalgOpToLoops(rewriter, op)))
-          return signalPassFailure();
-        rewriter.eraseOp(op);
+      if (device || !isShapeArithmetic(op)) {
+        outline(op, kernels, rewriter);
         continue;
       }
-      auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
-      std::string kind = op->getName().stripDialect().str();
-      if (!generic)
-        generic = *linalg::generalizeNamedOp(rewriter, op);
-      unsigned gridLoops = orderLoops(rewriter, generic);
-      KernelBuilder kernel(generic, gridLoops);
-      rewriter.setInsertionPoint(main);
-      func::FuncOp built = kernel.build(rewriter);
-      auto [known, isNew] = kernels.insert(built);
-      if (isNew) {
-        built.setName(kind);
-        built->remove();
-        symbols.insert(built, Block::iterator(main));
-      } else {
-        built.erase();
-      }
-      kernel.launch(rewriter, *known);
+      if (failed(linalg::linalgOpToLoops(rewriter, op)))
+        return signalPassFailure();
+      rewriter.eraseOp(op);
     }
+    if (device && failed(outlineHostCode(main, kernels)))
+      signalPassFailure();
+  }
+
+  void outline(linalg::LinalgOp op, KernelSet &kernels, RewriterBase &rewriter) {
+    auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
+    std::string kind = op->getName().stripDialect().str();
+    if (!generic)
+      generic = *linalg::generalizeNamedOp(rewriter, op);
+    unsigned gridLoops = orderLoops(rewriter, generic, device);
+    KernelBuilder kernel(generic, gridLoops);
+    func::FuncOp built = kernels.add(kernel.build(rewriter), kind);
+    kernel.launch(rewriter, built);
   }
 
   /// Copies of unknown or large size are computations like others.

@@ -44,7 +44,7 @@ std::string compile(const std::string &bytes, const std::string &path) {
     stateContribSemantics(*module, "ort-cpu");
   mlir::PassManager passes(&context);
   buildRaisePipeline(passes);
-  buildFusePipeline(passes, "x86-64-v3");
+  buildFusePipeline(passes, {"cpu", "x86-64-v3"});
   bool compiled = module && mlir::succeeded(passes.run(*module));
   if (compiled == (errors == 0))
     return "";

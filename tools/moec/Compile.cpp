@@ -39,10 +39,14 @@ private:
   bool isShown = false;
 };
 
-const std::map<std::string, EmitFormat> kFormats = {
-    {"moec", EmitFormat::moec}, {"obj", EmitFormat::obj}, {"mlir", EmitFormat::mlir}};
-const std::map<EmitFormat, const char *> kExtensions = {
-    {EmitFormat::moec, "moec"}, {EmitFormat::obj, "o"}, {EmitFormat::mlir, "mlir"}};
+const std::map<std::string, EmitFormat> kFormats = {{"moec", EmitFormat::moec},
+                                                    {"obj", EmitFormat::obj},
+                                                    {"mlir", EmitFormat::mlir},
+                                                    {"ptx", EmitFormat::ptx}};
+const std::map<EmitFormat, const char *> kExtensions = {{EmitFormat::moec, "moec"},
+                                                        {EmitFormat::obj, "o"},
+                                                        {EmitFormat::mlir, "mlir"},
+                                                        {EmitFormat::ptx, "ptx"}};
 
 std::string defaultOutput(const std::string &model, EmitFormat format) {
   llvm::SmallString<128> path(llvm::sys::path::filename(model));
@@ -69,11 +73,12 @@ int run(const Arguments &arguments) {
   std::string emit = arguments.text("--emit").value_or("moec");
   auto format = kFormats.find(emit);
   if (format == kFormats.end())
-    return misuse(compileCommand, "--emit is moec, obj or mlir, not '" + emit + "'");
+    return misuse(compileCommand, "--emit is moec, obj, mlir or ptx, not '" + emit + "'");
   std::string target = arguments.text("--target").value_or("cpu");
-  if (target != "cpu")
-    return misuse(compileCommand, "--target is cpu, not '" + target + "'");
+  if (target != "cpu" && target != "cuda")
+    return misuse(compileCommand, "--target is cpu or cuda, not '" + target + "'");
   CompileOptions options;
+  options.target = target;
   options.modelPath = arguments.positional()[0];
   options.chip = arguments.text("--chip").value_or("native");
   if (int status = takeContribSemantics(compileCommand, arguments, options.contribSemantics);
@@ -105,10 +110,12 @@ int run(const Arguments &arguments) {
 
 constexpr Option kOptions[] = {
     {"-o", "OUT", "the file to write; its weights go beside it, as .safetensors"},
-    {"--target", "cpu", "what to compile for"},
-    {"--chip", "NAME", "native (default: this machine), x86-64-v2, -v3, -v4, or a processor"},
+    {"--target", "cpu|cuda", "what executes the kernels (default cpu)"},
+    {"--chip", "NAME",
+     "native (default: this machine), x86-64-v2, -v3, -v4, or a processor; for cuda sm_80 or "
+     "sm_90a"},
     MOEC_CONTRIB_OPTION,
-    {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir"},
+    {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir, ptx"},
     {"--dump-ir", "DIR", "write the IR after every stage"},
     {"--report", "FILE", "write JSON: stages and their times, blocks, state, memory plan"},
 };

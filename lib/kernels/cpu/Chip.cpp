@@ -91,4 +91,12 @@ std::optional<Chip> parseChip(StringRef name) {
   return chip;
 }
 
+Chip anyChip() {
+  Triple triple(sys::getDefaultTargetTriple());
+  Chip chip;
+  chip.triple = triple.str();
+  chip.name = chip.cpu = triple.isX86() ? "x86-64" : "generic";
+  return chip;
+}
+
 } // namespace moec

@@ -28,4 +28,8 @@ struct Chip {
 /// processor that LLVM knows, for this machine's architecture.
 std::optional<Chip> parseChip(llvm::StringRef name);
 
+/// What every processor of this machine's architecture is, for host code whose
+/// kernels run elsewhere.
+Chip anyChip();
+
 } // namespace moec

@@ -2,7 +2,7 @@
 // starting at word 1; what the type says is not in the table.
 // RUN: moec-opt %s --rt-lower-kernel-signatures | FileCheck %s
 
-// CHECK: func.func @k(%[[TABLE:.*]]: !llvm.ptr, %[[BEGIN:.*]]: i64, %[[END:.*]]: i64) attributes {rt.kernel}
+// CHECK: func.func @k(%[[TABLE:.*]]: !llvm.ptr, %[[BEGIN:.*]]: i64, %[[END:.*]]: i64) attributes {rt.kernel, rt.words = 4 : i64}
 // CHECK: llvm.getelementptr %[[TABLE]][1]
 // CHECK: llvm.getelementptr %[[TABLE]][2]
 // CHECK: llvm.mlir.constant(8 : i64)

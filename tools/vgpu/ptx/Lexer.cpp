@@ -76,12 +76,14 @@ private:
     return end;
   }
 
+  /// A directive ends at the next dot: `.reg.b16` is two words.
   size_t wordEnd() const {
     size_t end = position + 1;
+    bool isDirective = at(position) == '.';
     for (;; ++end) {
       if (at(end) == ':' && at(end + 1) == ':' && isWordPart(at(end + 2)))
         ++end;
-      else if (!isWordPart(at(end)) && !(at(end) == '.' && isWordPart(at(end + 1))))
+      else if (!isWordPart(at(end)) && !(!isDirective && at(end) == '.' && isWordPart(at(end + 1))))
         return end;
     }
   }

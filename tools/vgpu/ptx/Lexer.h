@@ -15,8 +15,9 @@ struct SyntaxError : std::runtime_error {
       : std::runtime_error("ptx line " + std::to_string(line) + ": " + message) {}
 };
 
-/// A word keeps its dots: `ld.global.v2.f32`, `.visible`, `%tid.x` and
-/// `.shared::cta` are one token each. Everything else is a single character.
+/// A word keeps its dots: `ld.global.v2.f32`, `%tid.x`, `.visible` and
+/// `.shared::cta` are one token each; a directive has one dot. Everything else
+/// is a single character.
 struct Token {
   enum class Kind : uint8_t { End, Word, Number, String, Symbol };
   Kind kind = Kind::End;

@@ -1,0 +1,127 @@
+// Text becomes syntax, and syntax becomes a program with the right
+// reconvergence points.
+#include "exec/Selectors.h"
+#include "program/Decoder.h"
+#include "ptx/Parser.h"
+
+#include <gtest/gtest.h>
+
+using namespace vgpu;
+
+namespace {
+
+constexpr const char *kHeader = ".version 8.0\n.target sm_80\n.address_size 64\n";
+
+std::unique_ptr<ptx::Module> parse(const std::string &body) { return ptx::parse(kHeader + body); }
+
+std::shared_ptr<const Program> decodeKernel(const ptx::Module &module, const std::string &name) {
+  return decode(module, *module.function(name), {}, selectors());
+}
+
+std::string errorOf(const std::function<void()> &action) {
+  try {
+    action();
+  } catch (const ptx::SyntaxError &error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Ptx, OpcodesKeepTheirDots) {
+  std::vector<ptx::Token> tokens = ptx::tokenize("ld.shared::cta.v2.f32 {%f1, %tid.x}; // end");
+  ASSERT_EQ(tokens.size(), 8u);
+  EXPECT_EQ(tokens[0].text, "ld.shared::cta.v2.f32");
+  EXPECT_EQ(tokens[4].text, "%tid.x");
+}
+
+// The toolkit's half-precision header writes them without a space.
+TEST(Ptx, DirectivesEndAtTheNextDot) {
+  std::vector<ptx::Token> tokens = ptx::tokenize(".reg.b16 a;");
+  EXPECT_EQ(tokens[0].text, ".reg");
+  EXPECT_EQ(tokens[1].text, ".b16");
+}
+
+TEST(Ptx, CommentsCountTheirLines) {
+  std::vector<ptx::Token> tokens = ptx::tokenize("/* one\ntwo */ // three\nfour");
+  EXPECT_EQ(tokens[0].line, 3);
+}
+
+TEST(Ptx, InitialValues) {
+  auto module = parse(".global .align 4 .b8 bytes[6] = {1, 2, 255};\n"
+                      ".const .f32 one = 0f3F800000;\n.global .u64 table[2] = {bytes, bytes+4};\n");
+  EXPECT_EQ(module->variables[0].initial, (std::vector<uint8_t>{1, 2, 255, 0, 0, 0}));
+  EXPECT_EQ(module->variables[1].initial, (std::vector<uint8_t>{0, 0, 0x80, 0x3f}));
+  ASSERT_EQ(module->variables[2].relocations.size(), 2u);
+  EXPECT_EQ(module->variables[2].relocations[1].addend, 4);
+}
+
+// The inner register hides the outer one, and the inner label is another label.
+TEST(Ptx, ScopesHideNames) {
+  auto module = parse(".visible .entry f() {\n.reg .b32 %r;\nL: { .reg .b64 %r; mov.b64 %r, 1;\n"
+                      "bra L;\nL: }\nmov.b32 %r, 2;\nret;\n}\n");
+  const ptx::Function &function = *module->function("f");
+  EXPECT_EQ(function.registers[function.instructions[0].operands[0].index].type, ptx::Type::B64);
+  EXPECT_EQ(function.labels[function.instructions[1].operands[0].index], 2);
+  EXPECT_EQ(function.registers[function.instructions[2].operands[0].index].type, ptx::Type::B32);
+}
+
+TEST(Ptx, ErrorsNameTheLine) {
+  EXPECT_EQ(errorOf([] { parse(".visible .entry f() {\n  add.s32 1 2;\n}"); }),
+            "ptx line 5: expected ';', but found '2'");
+  EXPECT_EQ(errorOf([] { parse(".visible .entry f() {\n"); }),
+            "ptx line 5: the text ends too early");
+  auto wrongWidth = parse(".visible .entry f() {\n.reg .b64 %a;\nadd.s32 %a, %a, 1;\n}");
+  EXPECT_EQ(errorOf([&] { decodeKernel(*wrongWidth, "f"); }),
+            "ptx line 6: add.s32: register %a does not hold a value of type s32");
+  auto unknown = parse(".visible .entry f() {\nwmma.load.a.sync.row.m16n16k16.f16 1;\n}");
+  EXPECT_NE(errorOf([&] { decodeKernel(*unknown, "f"); }).find("not supported"), std::string::npos);
+}
+
+TEST(Ptx, ParametersAreAligned) {
+  auto module = parse(".visible .entry f(.param .u8 a, .param .u64 b, .param .align 16 .b8 c[20],"
+                      " .param .u32 d) { ret; }");
+  auto program = decodeKernel(*module, "f");
+  EXPECT_EQ(program->parameterOffsets, (std::vector<uint32_t>{0, 8, 16, 36}));
+  EXPECT_EQ(program->parameterBytes, 40u);
+}
+
+// Only what a kernel and its callees use takes space; dynamic memory follows.
+TEST(Ptx, SharedMemoryIsLaidOut) {
+  auto module = parse(".shared .align 4 .b8 used[10];\n.shared .align 4 .b8 unused[1000];\n"
+                      ".extern .shared .align 64 .b8 dynamic[];\n.visible .entry f() {\n"
+                      ".reg .b64 %a;\nmov.u64 %a, used;\nmov.u64 %a, dynamic;\nret;\n}\n");
+  auto program = decodeKernel(*module, "f");
+  EXPECT_EQ(program->sharedStaticBytes, 10u);
+  EXPECT_EQ(program->sharedDynamicBase, kSharedBase + 64);
+}
+
+// if (p) { A } else { B } C: both branches meet at C. A loop's exit meets behind it.
+TEST(Ptx, BranchesMeetAtPostDominators) {
+  auto module = parse(".visible .entry f() {\n.reg .pred %p;\n.reg .b32 %r;\n"
+                      "@%p bra ELSE;\nmov.b32 %r, 1;\nbra JOIN;\nELSE: mov.b32 %r, 2;\n"
+                      "JOIN: mov.b32 %r, 3;\nLOOP: @%p bra DONE;\nmov.b32 %r, 4;\nbra LOOP;\n"
+                      "DONE: @%p ret;\nmov.b32 %r, 5;\nret;\n}\n");
+  auto program = decodeKernel(*module, "f");
+  const std::vector<Instruction> &code = program->functions[0]->code;
+  EXPECT_EQ(code[0].target, 3u);
+  EXPECT_EQ(code[0].reconvergence, 4u);
+  EXPECT_EQ(code[5].target, 8u);
+  EXPECT_EQ(code[5].reconvergence, 8u);
+}
+
+TEST(Ptx, LanesThatOnlyLeaveNeverMeet) {
+  auto module = parse(".visible .entry f() {\n.reg .pred %p;\n@%p bra A;\nexit;\nA: exit;\n}\n");
+  auto program = decodeKernel(*module, "f");
+  EXPECT_EQ(program->functions[0]->code[0].reconvergence, Function::kNever);
+}
+
+TEST(Ptx, TraitsTellOfCommunication) {
+  auto module = parse(".visible .entry quiet(.param .u64 p) {\n.reg .b64 %a;\n.reg .b32 %r;\n"
+                      "ld.param.u64 %a, [p];\nld.global.u32 %r, [%a];\nret;\n}\n"
+                      ".visible .entry loud(.param .u64 p) {\n.reg .b64 %a;\n.reg .b32 %r;\n"
+                      "ld.param.u64 %a, [p];\nld.volatile.global.u32 %r, [%a];\nret;\n}\n");
+  EXPECT_FALSE(decodeKernel(*module, "quiet")->traits.hasGlobalAtomics);
+  EXPECT_TRUE(decodeKernel(*module, "loud")->traits.hasGlobalAtomics);
+}
+
+} // namespace

@@ -65,18 +65,14 @@ std::optional<int64_t> Node::declaredRank(unsigned output) const {
   return std::nullopt;
 }
 
-FailureOr<SmallVector<int64_t>> Node::constantInts(unsigned input) {
-  FailureOr<Scalars> elements = emitter.elementsOf(in(input));
-  if (failed(elements))
-    return refuse("input ") << input << " must be a list of integers of known length";
-  SmallVector<int64_t> result;
-  for (OpFoldResult element : *elements) {
-    std::optional<int64_t> known = getConstantIntValue(element);
-    if (!known)
-      return refuse("input ") << input << " must be known at compile time";
-    result.push_back(*known);
-  }
-  return result;
+std::optional<SmallVector<int64_t>> Node::knownInts(unsigned input) const {
+  if (!has(input) || !inputs[input]->elements)
+    return std::nullopt;
+  return getConstantIntValues(*inputs[input]->elements);
+}
+
+std::optional<SmallVector<int64_t>> Node::knownAxes(unsigned input) const {
+  return has(input) ? knownInts(input) : intsAttr("axes");
 }
 
 InFlightDiagnostic Node::refuse(const Twine &reason) const {
@@ -89,17 +85,56 @@ InFlightDiagnostic Node::refuse(const Twine &reason) const {
 const OperatorInfo *findOperator(StringRef domain, StringRef name) {
   static const llvm::StringMap<const OperatorInfo *> table = [] {
     llvm::StringMap<const OperatorInfo *> all;
-    for (ArrayRef<OperatorInfo> family :
-         {elementwiseOperators(), shapeOperators(), matmulOperators(), reductionOperators(),
-          indexingOperators(), scatterOperators(), selectionOperators(), controlOperators(),
-          quantizeOperators(), convolutionOperators(), poolingOperators(), attentionOperators(),
-          expertOperators(), groupQueryOperators(), multiHeadOperators(), normOperators(),
-          quantisedMatmulOperators(), rotaryOperators()})
+    for (ArrayRef<OperatorInfo> family : {elementwiseOperators(),
+                                          activationOperators(),
+                                          castOperators(),
+                                          channelNormOperators(),
+                                          einsumOperators(),
+                                          fusedOperators(),
+                                          shapeOperators(),
+                                          slicingOperators(),
+                                          paddingOperators(),
+                                          fillOperators(),
+                                          matmulOperators(),
+                                          reductionOperators(),
+                                          indexingOperators(),
+                                          scatterOperators(),
+                                          selectionOperators(),
+                                          controlOperators(),
+                                          quantizeOperators(),
+                                          convolutionOperators(),
+                                          poolingOperators(),
+                                          attentionOperators(),
+                                          expertOperators(),
+                                          groupQueryOperators(),
+                                          multiHeadOperators(),
+                                          normOperators(),
+                                          quantisedMatmulOperators(),
+                                          rotaryOperators()})
       for (const OperatorInfo &info : family)
         all[(info.domain + "::" + info.name).str()] = &info;
     return all;
   }();
   return table.lookup((domain + "::" + name).str());
+}
+
+namespace {
+
+/// The versions of a domain that the lowerings were written for.
+struct DomainVersions {
+  int64_t oldest, newest;
+};
+
+DomainVersions versionsOf(StringRef domain) {
+  return domain.empty() ? DomainVersions{13, 27} : DomainVersions{1, 1};
+}
+
+} // namespace
+
+int64_t OperatorInfo::oldest() const { return since ? since : versionsOf(domain).oldest; }
+int64_t OperatorInfo::newest() const { return versionsOf(domain).newest; }
+bool OperatorInfo::knows(int64_t version) const {
+  return oldest() <= version && version <= newest();
 }
 
 } // namespace moec::raise

@@ -73,8 +73,11 @@ public:
   mlir::FailureOr<Scalars> list(unsigned input, std::optional<int64_t> count = std::nullopt);
   /// The rank that the file states for an output, if it does.
   std::optional<int64_t> declaredRank(unsigned output) const;
-  /// The integers of an input that is known at compile time.
-  mlir::FailureOr<llvm::SmallVector<int64_t>> constantInts(unsigned input);
+  /// The integers of an input, if they are known at compile time.
+  std::optional<llvm::SmallVector<int64_t>> knownInts(unsigned input) const;
+  /// Axes that an input lists in newer versions and the attribute `axes` in
+  /// older ones, if there are any and they are known at compile time.
+  std::optional<llvm::SmallVector<int64_t>> knownAxes(unsigned input) const;
 
   int64_t version() const { return op.getVersion(); }
   llvm::StringRef type() const { return op.getOpType(); }
@@ -88,12 +91,21 @@ private:
   llvm::SmallVector<std::optional<Tensor>> inputs, outputs;
 };
 
-/// One row: an operator, how many inputs it takes, and how it is lowered.
+/// One row: an operator, how many inputs it takes, how it is lowered, and the
+/// first version of its domain in which it means that.
 struct OperatorInfo {
   llvm::StringLiteral domain;
   llvm::StringLiteral name;
   unsigned minInputs, maxInputs;
   mlir::LogicalResult (*lower)(Node &);
+  /// 0: the oldest version of the domain that moec reads.
+  int64_t since = 0;
+
+  /// Whether moec knows the operator in this version of its domain.
+  bool knows(int64_t version) const;
+  /// The versions that it knows.
+  int64_t oldest() const;
+  int64_t newest() const;
 };
 
 inline constexpr unsigned kVariadic = 1u << 30;
@@ -104,7 +116,15 @@ const OperatorInfo *findOperator(llvm::StringRef domain, llvm::StringRef name);
 
 /// The tables of the families.
 llvm::ArrayRef<OperatorInfo> elementwiseOperators();
+llvm::ArrayRef<OperatorInfo> activationOperators();
+llvm::ArrayRef<OperatorInfo> castOperators();
+llvm::ArrayRef<OperatorInfo> channelNormOperators();
+llvm::ArrayRef<OperatorInfo> einsumOperators();
+llvm::ArrayRef<OperatorInfo> fusedOperators();
 llvm::ArrayRef<OperatorInfo> shapeOperators();
+llvm::ArrayRef<OperatorInfo> slicingOperators();
+llvm::ArrayRef<OperatorInfo> paddingOperators();
+llvm::ArrayRef<OperatorInfo> fillOperators();
 llvm::ArrayRef<OperatorInfo> matmulOperators();
 llvm::ArrayRef<OperatorInfo> reductionOperators();
 llvm::ArrayRef<OperatorInfo> indexingOperators();

@@ -62,7 +62,8 @@ public:
   }
 
 private:
-  /// Reports every operator that is not in the table, once each.
+  /// Reports every operator that is not in the table, or not in the version that
+  /// the model imports, once each.
   LogicalResult checkKnown() {
     struct Unknown {
       onnx::NodeOp first;
@@ -70,17 +71,23 @@ private:
     };
     llvm::MapVector<std::pair<StringRef, StringRef>, Unknown> unknown;
     main.walk([&](onnx::NodeOp node) {
-      if (findOperator(node.getDomain(), node.getOpType()))
+      const OperatorInfo *info = findOperator(node.getDomain(), node.getOpType());
+      if (info && info->knows(node.getVersion()))
         return;
       Unknown &entry = unknown[{node.getDomain(), node.getOpType()}];
       if (entry.count++ == 0)
         entry.first = node;
     });
     for (auto &[name, entry] : unknown) {
+      const OperatorInfo *info = findOperator(name.first, name.second);
       InFlightDiagnostic diagnostic =
-          entry.first->emitError("unknown operator ")
-          << (name.first.empty() ? "ai.onnx" : name.first) << "::" << name.second << " version "
-          << entry.first.getVersion() << ", used " << entry.count << " times";
+          entry.first->emitError(info ? "operator " : "unknown operator ");
+      diagnostic << (name.first.empty() ? "ai.onnx" : name.first) << "::" << name.second
+                 << " version " << entry.first.getVersion();
+      if (info)
+        diagnostic << " is outside the versions " << info->oldest() << " to " << info->newest()
+                   << " that moec knows";
+      diagnostic << ", used " << entry.count << " times";
       if (StringRef node = onnxName(entry.first.getLoc()); !node.empty())
         diagnostic << ", first by node '" << node << "'";
     }

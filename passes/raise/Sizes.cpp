@@ -132,6 +132,9 @@ OpFoldResult Emitter::divide(OpFoldResult lhs, OpFoldResult rhs) {
     return numerator;
   if (isConstantIntValue(denominator, 0))
     return size(0);
+  // A size of 0 is no reason to end the process.
+  if (!getConstantIntValue(denominator))
+    denominator = max(denominator, size(1));
   return foldBinary(
       numerator, denominator, [](int64_t x, int64_t y) { return x / y; },
       [&](Value x, Value y) { return createOrFold<arith::DivSIOp>(x, y); });

@@ -111,7 +111,7 @@ private:
 LogicalResult lowerAttention(Node &node) { return OnnxAttention(node).lower(); }
 
 const OperatorInfo kTable[] = {
-    {"", "Attention", 3, kInputs, lowerAttention},
+    {"", "Attention", 3, kInputs, lowerAttention, 23},
 };
 
 } // namespace

@@ -259,9 +259,9 @@ LogicalResult lowerScan(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "If", 1, 1, lowerIf},
-    {"", "Loop", 0, kVariadic, lowerLoop},
-    {"", "Scan", 1, kVariadic, lowerScan},
+    {"", "If", 1, 1, lowerIf, 11},
+    {"", "Loop", 0, kVariadic, lowerLoop, 11},
+    {"", "Scan", 1, kVariadic, lowerScan, 9},
 };
 
 } // namespace

@@ -222,10 +222,10 @@ LogicalResult lowerConvTranspose(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Conv", 2, 3, lowerConv},
-    {"", "ConvInteger", 2, 4, lowerConvInteger},
-    {"", "ConvTranspose", 2, 3, lowerConvTranspose},
-    {"", "QLinearConv", 8, 9, lowerQLinearConv},
+    {"", "Conv", 2, 3, lowerConv, 1},
+    {"", "ConvInteger", 2, 4, lowerConvInteger, 10},
+    {"", "ConvTranspose", 2, 3, lowerConvTranspose, 1},
+    {"", "QLinearConv", 8, 9, lowerQLinearConv, 10},
 };
 
 } // namespace

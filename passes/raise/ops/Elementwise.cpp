@@ -1,7 +1,8 @@
-//===- Elementwise.cpp - operators on single elements ----------------------===//
+//===- Elementwise.cpp - arithmetic, logic and comparison of elements -------===//
+#include "passes/raise/ops/Formulas.h"
 #include "passes/raise/ops/Helpers.h"
 
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -31,18 +32,11 @@ template <Formula formula> LogicalResult lowerFormula(Node &node) {
   }));
 }
 
-Value one(Emitter &e, Value like) { return e.constant(like.getType(), 1); }
-Value addf(Emitter &e, Value a, Value b) { return arith::AddFOp::create(e, a, b); }
-Value subf(Emitter &e, Value a, Value b) { return arith::SubFOp::create(e, a, b); }
-Value mulf(Emitter &e, Value a, Value b) { return arith::MulFOp::create(e, a, b); }
-Value divf(Emitter &e, Value a, Value b) { return arith::DivFOp::create(e, a, b); }
-Value negf(Emitter &e, Value a) { return arith::NegFOp::create(e, a); }
-Value expf(Emitter &e, Value a) { return math::ExpOp::create(e, a); }
-
-Value sigmoid(Emitter &e, Value x) {
-  return divf(e, one(e, x), addf(e, one(e, x), expf(e, negf(e, x))));
+/// log(1 + exp(x)), so that nothing overflows.
+Value softplus(Emitter &e, Value x) {
+  Value rest = math::Log1pOp::create(e, expf(e, negf(e, math::AbsFOp::create(e, x))));
+  return addf(e, arith::MaximumFOp::create(e, x, e.constant(x.getType(), 0)), rest);
 }
-Value softplus(Emitter &e, Value x) { return math::Log1pOp::create(e, expf(e, x)); }
 Value reciprocal(Emitter &e, Value x) { return divf(e, one(e, x), x); }
 Value softsign(Emitter &e, Value x) {
   return divf(e, x, addf(e, one(e, x), math::AbsFOp::create(e, x)));
@@ -131,6 +125,37 @@ LogicalResult lowerIsInf(Node &node) {
 }
 
 LogicalResult lowerIdentity(Node &node) { return node.set(0, node.in(0)); }
+
+/// Dropout in inference, where nothing is dropped.
+LogicalResult lowerDropout(Node &node) {
+  Emitter &e = node.emitter;
+  Tensor x = node.in(0);
+  if (node.has(2)) {
+    FailureOr<Scalars> flag = node.list(2);
+    if (failed(flag))
+      return failure();
+    OpFoldResult training = flag->front();
+    std::optional<int64_t> known = getConstantIntValue(training);
+    Value keepsAll = e.constant(e.getI1Type(), 0);
+    if (node.has(1)) {
+      Value ratio = e.createOrFold<tensor::ExtractOp>(e.value(node.in(1)), ValueRange{});
+      Value zero = e.constant(ratio.getType(), 0);
+      keepsAll = e.createOrFold<arith::CmpFOp>(FloatCompare::OEQ, ratio, zero);
+    }
+    if (known && *known && getConstantIntValue(keepsAll) == 0)
+      return node.refuse("in training it drops elements at random");
+    if (!known || *known) {
+      Value isTraining = known ? e.constant(e.getI1Type(), 1) : cast<Value>(training);
+      e.check(e.either(e.negation(isTraining), keepsAll),
+              "in training, Dropout drops elements at random");
+    }
+  }
+  (void)node.set(0, x);
+  if (!node.wants(1))
+    return success();
+  Value all = e.filled(x.shape, e.constant(e.getI1Type(), 1));
+  return node.set(1, e.tensor(all, e.getI1Type(), x.shape));
+}
 
 //===--- Binary and variadic ----------------------------------------------===//
 
@@ -259,129 +284,6 @@ LogicalResult lowerBitShift(Node &node) {
   }));
 }
 
-//===--- With attributes --------------------------------------------------===//
-
-Tensor unary(Node &node, Emitter::ScalarBody body) {
-  Tensor x = node.in(0);
-  return node.emitter.elementwise({x}, x.elementType, body);
-}
-
-Value positive(Emitter &e, Value x) {
-  return arith::CmpFOp::create(e, FloatCompare::OGT, x, e.constant(x.getType(), 0));
-}
-
-LogicalResult lowerRelu(Node &node) {
-  bool isFloat = node.in(0).isFloat();
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) -> Value {
-                    Value zero = e.constant(v[0].getType(), 0);
-                    if (isFloat)
-                      return arith::MaximumFOp::create(e, v[0], zero);
-                    return arith::MaxSIOp::create(e, v[0], zero);
-                  }));
-}
-
-LogicalResult lowerLeakyRelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 0.01f);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Value scaled = mulf(e, v[0], e.constant(v[0].getType(), alpha));
-                    return arith::SelectOp::create(e, positive(e, v[0]), v[0], scaled).getResult();
-                  }));
-}
-
-LogicalResult lowerPRelu(Node &node) {
-  Tensor x = node.in(0), slope = node.in(1);
-  return node.set(
-      0, node.emitter.elementwise({x, slope}, x.elementType, [](Emitter &e, ValueRange v) {
-        return arith::SelectOp::create(e, positive(e, v[0]), v[0], mulf(e, v[0], v[1])).getResult();
-      }));
-}
-
-/// scale * (x > 0 ? x : alpha * (exp(x / divisor) - 1))
-LogicalResult exponentialUnit(Node &node, double alpha, double scale, double divisor) {
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value scaled = divisor == 1 ? v[0] : divf(e, v[0], e.constant(type, divisor));
-                    Value below =
-                        mulf(e, e.constant(type, alpha), math::ExpM1Op::create(e, scaled));
-                    Value result = arith::SelectOp::create(e, positive(e, v[0]), v[0], below);
-                    return scale == 1 ? result : mulf(e, e.constant(type, scale), result);
-                  }));
-}
-LogicalResult lowerElu(Node &node) {
-  return exponentialUnit(node, node.floatAttr("alpha", 1), 1, 1);
-}
-LogicalResult lowerSelu(Node &node) {
-  return exponentialUnit(node, node.floatAttr("alpha", 1.67326319217681884765625),
-                         node.floatAttr("gamma", 1.05070102214813232421875), 1);
-}
-LogicalResult lowerCelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 1);
-  return exponentialUnit(node, alpha, 1, alpha);
-}
-
-LogicalResult lowerHardSigmoid(Node &node) {
-  double alpha = node.floatAttr("alpha", 0.2f), beta = node.floatAttr("beta", 0.5);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value line =
-                        addf(e, mulf(e, v[0], e.constant(type, alpha)), e.constant(type, beta));
-                    Value below = arith::MinimumFOp::create(e, line, e.constant(type, 1));
-                    return arith::MaximumFOp::create(e, below, e.constant(type, 0)).getResult();
-                  }));
-}
-
-LogicalResult lowerThresholdedRelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 1);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value above =
-                        arith::CmpFOp::create(e, FloatCompare::OGT, v[0], e.constant(type, alpha));
-                    return arith::SelectOp::create(e, above, v[0], e.constant(type, 0)).getResult();
-                  }));
-}
-
-LogicalResult lowerShrink(Node &node) {
-  double bias = node.floatAttr("bias", 0), lambda = node.floatAttr("lambd", 0.5);
-  Tensor x = node.in(0);
-  Type f32 = node.emitter.getF32Type();
-  Tensor wide = x.isFloat() ? x : node.emitter.cast(x, f32);
-  Tensor result = node.emitter.elementwise({wide}, wide.elementType, [&](Emitter &e, ValueRange v) {
-    Type type = v[0].getType();
-    Value offset = e.constant(type, bias);
-    Value low = arith::CmpFOp::create(e, FloatCompare::OLT, v[0], e.constant(type, -lambda));
-    Value high = arith::CmpFOp::create(e, FloatCompare::OGT, v[0], e.constant(type, lambda));
-    Value rest = arith::SelectOp::create(e, high, subf(e, v[0], offset), e.constant(type, 0));
-    return arith::SelectOp::create(e, low, addf(e, v[0], offset), rest).getResult();
-  });
-  return node.set(0, node.emitter.cast(result, x.elementType));
-}
-
-LogicalResult lowerSwish(Node &node) {
-  double alpha = node.floatAttr("alpha", 1);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    return mulf(e, v[0],
-                                sigmoid(e, mulf(e, v[0], e.constant(v[0].getType(), alpha))));
-                  }));
-}
-
-LogicalResult lowerGelu(Node &node) {
-  bool tanh = node.stringAttr("approximate", "none") == "tanh";
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value x = v[0], half = e.constant(type, 0.5), inner;
-                    if (tanh) {
-                      Value cube = mulf(e, mulf(e, mulf(e, x, x), x), e.constant(type, 0.044715));
-                      Value scaled =
-                          mulf(e, addf(e, x, cube), e.constant(type, 0.7978845608028654));
-                      inner = math::TanhOp::create(e, scaled);
-                    } else {
-                      inner =
-                          math::ErfOp::create(e, mulf(e, x, e.constant(type, 0.70710678118654752)));
-                    }
-                    return mulf(e, mulf(e, half, x), addf(e, e.constant(type, 1), inner));
-                  }));
-}
-
 LogicalResult lowerClip(Node &node) {
   Tensor result = node.in(0);
   auto bound = [&](unsigned input, StringRef attribute, auto apply) {
@@ -403,53 +305,6 @@ LogicalResult lowerClip(Node &node) {
   return node.set(0, result);
 }
 
-/// A float as a power of two, for f8E8M0FNU, which has nothing else.
-Value powerOfTwo(Emitter &e, Value single, StringRef mode) {
-  constexpr int64_t kMantissa = 0x7fffff, kHalf = 0x400000;
-  Type i32 = e.getI32Type();
-  auto number = [&](int64_t value) {
-    return arith::ConstantIntOp::create(e, value, 32).getResult();
-  };
-  Value bits = arith::BitcastOp::create(e, i32, single);
-  if (mode != "down")
-    bits = arith::AddIOp::create(e, bits, number(mode == "up" ? kMantissa : kHalf));
-  bits = arith::AndIOp::create(e, bits, number(~kMantissa));
-  Value isNan = arith::CmpFOp::create(e, FloatCompare::UNO, single, single);
-  Value power = arith::BitcastOp::create(e, e.getF32Type(), bits);
-  return arith::SelectOp::create(e, isNan, single, power);
-}
-
-/// To floats of 8 bits, what is too large becomes the largest unless `saturate`
-/// is 0.
-Tensor castTo(Node &node, Type target) {
-  Emitter &e = node.emitter;
-  Tensor x = node.in(0);
-  auto narrow = dyn_cast<FloatType>(target);
-  if (!narrow || narrow.getWidth() != 8 || x.elementType == target)
-    return e.cast(x, target);
-  bool saturates = node.intAttr("saturate", 1), isPower = isa<Float8E8M0FNUType>(narrow);
-  Type f32 = e.getF32Type();
-  return e.elementwise({x}, target, [&](Emitter &in, ValueRange v) {
-    Value single = in.convert(v[0], x.elementType, f32);
-    if (isPower)
-      single = powerOfTwo(in, single, node.stringAttr("round_mode", "up"));
-    if (saturates)
-      single = saturateTo(in, single, narrow);
-    return in.convert(single, f32, target);
-  });
-}
-
-LogicalResult lowerCast(Node &node) {
-  Type target = onnx::elementTypeOf(node.emitter.getContext(), node.intAttr("to", 0));
-  if (!target)
-    return node.refuse("element type ") << node.intAttr("to", 0) << " is not supported";
-  return node.set(0, castTo(node, target));
-}
-
-LogicalResult lowerCastLike(Node &node) {
-  return node.set(0, castTo(node, node.in(1).elementType));
-}
-
 constexpr auto kLess = lowerCompare<FloatCompare::OLT, IntCompare::slt, IntCompare::ult>;
 constexpr auto kLessEqual = lowerCompare<FloatCompare::OLE, IntCompare::sle, IntCompare::ule>;
 constexpr auto kGreater = lowerCompare<FloatCompare::OGT, IntCompare::sgt, IntCompare::ugt>;
@@ -457,77 +312,66 @@ constexpr auto kGreaterEqual = lowerCompare<FloatCompare::OGE, IntCompare::sge, 
 constexpr auto kEqual = lowerCompare<FloatCompare::OEQ, IntCompare::eq, IntCompare::eq>;
 
 const OperatorInfo kTable[] = {
-    {"", "Abs", 1, 1, lowerAbs},
-    {"", "Acos", 1, 1, lowerFloatUnary<math::AcosOp>},
-    {"", "Acosh", 1, 1, lowerFloatUnary<math::AcoshOp>},
-    {"", "Add", 2, 2, lowerArithmetic<arith::AddFOp, arith::AddIOp>},
-    {"", "And", 2, 2, lowerLogical<arith::AndIOp>},
-    {"", "Asin", 1, 1, lowerFloatUnary<math::AsinOp>},
-    {"", "Asinh", 1, 1, lowerFloatUnary<math::AsinhOp>},
-    {"", "Atan", 1, 1, lowerFloatUnary<math::AtanOp>},
-    {"", "Atanh", 1, 1, lowerFloatUnary<math::AtanhOp>},
-    {"", "BitShift", 2, 2, lowerBitShift},
-    {"", "BitwiseAnd", 2, 2, lowerLogical<arith::AndIOp>},
-    {"", "BitwiseNot", 1, 1, lowerNot},
-    {"", "BitwiseOr", 2, 2, lowerLogical<arith::OrIOp>},
-    {"", "BitwiseXor", 2, 2, lowerLogical<arith::XOrIOp>},
-    {"", "Cast", 1, 1, lowerCast},
-    {"", "CastLike", 2, 2, lowerCastLike},
-    {"", "Ceil", 1, 1, lowerFloatUnary<math::CeilOp>},
-    {"", "Celu", 1, 1, lowerCelu},
-    {"", "Clip", 1, 3, lowerClip},
-    {"", "Cos", 1, 1, lowerFloatUnary<math::CosOp>},
-    {"", "Cosh", 1, 1, lowerFloatUnary<math::CoshOp>},
-    {"", "Div", 2, 2, lowerArithmetic<arith::DivFOp, arith::DivSIOp, arith::DivUIOp>},
-    {"", "Elu", 1, 1, lowerElu},
-    {"", "Equal", 2, 2, kEqual},
-    {"", "Erf", 1, 1, lowerFloatUnary<math::ErfOp>},
-    {"", "Exp", 1, 1, lowerFloatUnary<math::ExpOp>},
-    {"", "Floor", 1, 1, lowerFloatUnary<math::FloorOp>},
-    {"", "Gelu", 1, 1, lowerGelu},
-    {"", "Greater", 2, 2, kGreater},
-    {"", "GreaterOrEqual", 2, 2, kGreaterEqual},
-    {"", "HardSigmoid", 1, 1, lowerHardSigmoid},
-    {"", "HardSwish", 1, 1, lowerFormula<hardSwish>},
-    {"", "Identity", 1, 1, lowerIdentity},
-    {"", "IsInf", 1, 1, lowerIsInf},
-    {"", "IsNaN", 1, 1, lowerIsNan},
-    {"", "LeakyRelu", 1, 1, lowerLeakyRelu},
-    {"", "Less", 2, 2, kLess},
-    {"", "LessOrEqual", 2, 2, kLessEqual},
-    {"", "Log", 1, 1, lowerFloatUnary<math::LogOp>},
-    {"", "Max", 1, kVariadic, lowerArithmetic<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>},
-    {"", "Mean", 1, kVariadic, lowerMean},
-    {"", "Min", 1, kVariadic, lowerArithmetic<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>},
-    {"", "Mish", 1, 1, lowerFormula<mish>},
-    {"", "Mod", 2, 2, lowerMod},
-    {"", "Mul", 2, 2, lowerArithmetic<arith::MulFOp, arith::MulIOp>},
-    {"", "Neg", 1, 1, lowerNeg},
-    {"", "Not", 1, 1, lowerNot},
-    {"", "Or", 2, 2, lowerLogical<arith::OrIOp>},
-    {"", "PRelu", 2, 2, lowerPRelu},
-    {"", "Pow", 2, 2, lowerPow},
-    {"", "Reciprocal", 1, 1, lowerFormula<reciprocal>},
-    {"", "Relu", 1, 1, lowerRelu},
-    {"", "Round", 1, 1, lowerFloatUnary<math::RoundEvenOp>},
-    {"", "Selu", 1, 1, lowerSelu},
-    {"", "Shrink", 1, 1, lowerShrink},
-    {"", "Sigmoid", 1, 1, lowerFormula<sigmoid>},
-    {"", "Sign", 1, 1, lowerSign},
-    {"", "Sin", 1, 1, lowerFloatUnary<math::SinOp>},
-    {"", "Sinh", 1, 1, lowerFloatUnary<math::SinhOp>},
-    {"", "Softplus", 1, 1, lowerFormula<softplus>},
-    {"", "Softsign", 1, 1, lowerFormula<softsign>},
-    {"", "Sqrt", 1, 1, lowerFloatUnary<math::SqrtOp>},
-    {"", "Sub", 2, 2, lowerArithmetic<arith::SubFOp, arith::SubIOp>},
-    {"", "Sum", 1, kVariadic, lowerArithmetic<arith::AddFOp, arith::AddIOp>},
-    {"", "Swish", 1, 1, lowerSwish},
-    {"", "Tan", 1, 1, lowerFloatUnary<math::TanOp>},
-    {"", "Tanh", 1, 1, lowerFloatUnary<math::TanhOp>},
-    {"", "ThresholdedRelu", 1, 1, lowerThresholdedRelu},
-    {"", "Where", 3, 3, lowerWhere},
-    {"", "Xor", 2, 2, lowerLogical<arith::XOrIOp>},
-    {kMicrosoft, "Gelu", 1, 1, lowerGelu},
+    {"", "Abs", 1, 1, lowerAbs, 6},
+    {"", "Acos", 1, 1, lowerFloatUnary<math::AcosOp>, 7},
+    {"", "Acosh", 1, 1, lowerFloatUnary<math::AcoshOp>, 9},
+    {"", "Add", 2, 2, lowerArithmetic<arith::AddFOp, arith::AddIOp>, 7},
+    {"", "And", 2, 2, lowerLogical<arith::AndIOp>, 7},
+    {"", "Asin", 1, 1, lowerFloatUnary<math::AsinOp>, 7},
+    {"", "Asinh", 1, 1, lowerFloatUnary<math::AsinhOp>, 9},
+    {"", "Atan", 1, 1, lowerFloatUnary<math::AtanOp>, 7},
+    {"", "Atanh", 1, 1, lowerFloatUnary<math::AtanhOp>, 9},
+    {"", "BitShift", 2, 2, lowerBitShift, 11},
+    {"", "BitwiseAnd", 2, 2, lowerLogical<arith::AndIOp>, 18},
+    {"", "BitwiseNot", 1, 1, lowerNot, 18},
+    {"", "BitwiseOr", 2, 2, lowerLogical<arith::OrIOp>, 18},
+    {"", "BitwiseXor", 2, 2, lowerLogical<arith::XOrIOp>, 18},
+    {"", "Ceil", 1, 1, lowerFloatUnary<math::CeilOp>, 6},
+    {"", "Clip", 1, 3, lowerClip, 6},
+    {"", "Cos", 1, 1, lowerFloatUnary<math::CosOp>, 7},
+    {"", "Cosh", 1, 1, lowerFloatUnary<math::CoshOp>, 9},
+    {"", "Div", 2, 2, lowerArithmetic<arith::DivFOp, arith::DivSIOp, arith::DivUIOp>, 7},
+    {"", "Dropout", 1, 3, lowerDropout, 10},
+    {"", "Equal", 2, 2, kEqual, 7},
+    {"", "Erf", 1, 1, lowerFloatUnary<math::ErfOp>, 9},
+    {"", "Exp", 1, 1, lowerFloatUnary<math::ExpOp>, 6},
+    {"", "Floor", 1, 1, lowerFloatUnary<math::FloorOp>, 6},
+    {"", "Greater", 2, 2, kGreater, 7},
+    {"", "GreaterOrEqual", 2, 2, kGreaterEqual, 12},
+    {"", "HardSwish", 1, 1, lowerFormula<hardSwish>, 14},
+    {"", "Identity", 1, 1, lowerIdentity, 1},
+    {"", "IsInf", 1, 1, lowerIsInf, 10},
+    {"", "IsNaN", 1, 1, lowerIsNan, 9},
+    {"", "Less", 2, 2, kLess, 7},
+    {"", "LessOrEqual", 2, 2, kLessEqual, 12},
+    {"", "Log", 1, 1, lowerFloatUnary<math::LogOp>, 6},
+    {"", "Max", 1, kVariadic, lowerArithmetic<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>,
+     8},
+    {"", "Mean", 1, kVariadic, lowerMean, 8},
+    {"", "Min", 1, kVariadic, lowerArithmetic<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>,
+     8},
+    {"", "Mish", 1, 1, lowerFormula<mish>, 18},
+    {"", "Mod", 2, 2, lowerMod, 10},
+    {"", "Mul", 2, 2, lowerArithmetic<arith::MulFOp, arith::MulIOp>, 7},
+    {"", "Neg", 1, 1, lowerNeg, 6},
+    {"", "Not", 1, 1, lowerNot, 1},
+    {"", "Or", 2, 2, lowerLogical<arith::OrIOp>, 7},
+    {"", "Pow", 2, 2, lowerPow, 7},
+    {"", "Reciprocal", 1, 1, lowerFormula<reciprocal>, 6},
+    {"", "Round", 1, 1, lowerFloatUnary<math::RoundEvenOp>, 11},
+    {"", "Sigmoid", 1, 1, lowerFormula<sigmoid>, 6},
+    {"", "Sign", 1, 1, lowerSign, 9},
+    {"", "Sin", 1, 1, lowerFloatUnary<math::SinOp>, 7},
+    {"", "Sinh", 1, 1, lowerFloatUnary<math::SinhOp>, 9},
+    {"", "Softplus", 1, 1, lowerFormula<softplus>, 1},
+    {"", "Softsign", 1, 1, lowerFormula<softsign>, 1},
+    {"", "Sqrt", 1, 1, lowerFloatUnary<math::SqrtOp>, 6},
+    {"", "Sub", 2, 2, lowerArithmetic<arith::SubFOp, arith::SubIOp>, 7},
+    {"", "Sum", 1, kVariadic, lowerArithmetic<arith::AddFOp, arith::AddIOp>, 8},
+    {"", "Tan", 1, 1, lowerFloatUnary<math::TanOp>, 7},
+    {"", "Tanh", 1, 1, lowerFloatUnary<math::TanhOp>, 6},
+    {"", "Where", 3, 3, lowerWhere, 9},
+    {"", "Xor", 2, 2, lowerLogical<arith::XOrIOp>, 7},
 };
 
 } // namespace

@@ -163,12 +163,12 @@ LogicalResult lowerReverseSequence(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Gather", 2, 2, lowerGather},
-    {"", "GatherElements", 2, 2, lowerGatherElements},
-    {"", "GatherND", 2, 2, lowerGatherND},
-    {"", "OneHot", 3, 3, lowerOneHot},
-    {"", "ReverseSequence", 2, 2, lowerReverseSequence},
-    {"", "Trilu", 1, 2, lowerTrilu},
+    {"", "Gather", 2, 2, lowerGather, 1},
+    {"", "GatherElements", 2, 2, lowerGatherElements, 11},
+    {"", "GatherND", 2, 2, lowerGatherND, 11},
+    {"", "OneHot", 3, 3, lowerOneHot, 9},
+    {"", "ReverseSequence", 2, 2, lowerReverseSequence, 10},
+    {"", "Trilu", 1, 2, lowerTrilu, 14},
 };
 
 } // namespace

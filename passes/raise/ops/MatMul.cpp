@@ -116,8 +116,8 @@ LogicalResult lowerGemm(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Gemm", 2, 3, lowerGemm},
-    {"", "MatMul", 2, 2, lowerMatMul},
+    {"", "Gemm", 2, 3, lowerGemm, 7},
+    {"", "MatMul", 2, 2, lowerMatMul, 1},
 };
 
 } // namespace

@@ -127,8 +127,8 @@ LogicalResult lowerSkipLayerNorm(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "LayerNormalization", 2, 3, lowerLayerNorm},
-    {"", "RMSNormalization", 2, 2, lowerRmsNorm},
+    {"", "LayerNormalization", 2, 3, lowerLayerNorm, 17},
+    {"", "RMSNormalization", 2, 2, lowerRmsNorm, 23},
     {"", "SimplifiedLayerNormalization", 2, 2, lowerRmsNorm},
     {kMicrosoft, "SimplifiedLayerNormalization", 2, 2, lowerRmsNorm},
     {kMicrosoft, "SkipLayerNormalization", 3, 5, lowerSkipLayerNorm},

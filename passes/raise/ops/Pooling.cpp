@@ -219,12 +219,12 @@ LogicalResult lowerGlobalLpPool(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "AveragePool", 1, 1, lowerAveragePool},
-    {"", "GlobalAveragePool", 1, 1, lowerGlobalAveragePool},
-    {"", "GlobalLpPool", 1, 1, lowerGlobalLpPool},
-    {"", "GlobalMaxPool", 1, 1, lowerGlobalMaxPool},
-    {"", "LpPool", 1, 1, lowerLpPool},
-    {"", "MaxPool", 1, 1, lowerMaxPool},
+    {"", "AveragePool", 1, 1, lowerAveragePool, 11},
+    {"", "GlobalAveragePool", 1, 1, lowerGlobalAveragePool, 1},
+    {"", "GlobalLpPool", 1, 1, lowerGlobalLpPool, 2},
+    {"", "GlobalMaxPool", 1, 1, lowerGlobalMaxPool, 1},
+    {"", "LpPool", 1, 1, lowerLpPool, 11},
+    {"", "MaxPool", 1, 1, lowerMaxPool, 11},
 };
 
 } // namespace

@@ -211,11 +211,11 @@ LogicalResult lowerQLinearMatMul(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "DequantizeLinear", 2, 3, lowerDequantizeLinear},
-    {"", "DynamicQuantizeLinear", 1, 1, lowerDynamicQuantizeLinear},
-    {"", "MatMulInteger", 2, 4, lowerMatMulInteger},
-    {"", "QLinearMatMul", 8, 8, lowerQLinearMatMul},
-    {"", "QuantizeLinear", 2, 3, lowerQuantizeLinear},
+    {"", "DequantizeLinear", 2, 3, lowerDequantizeLinear, 10},
+    {"", "DynamicQuantizeLinear", 1, 1, lowerDynamicQuantizeLinear, 11},
+    {"", "MatMulInteger", 2, 4, lowerMatMulInteger, 10},
+    {"", "QLinearMatMul", 8, 8, lowerQLinearMatMul, 10},
+    {"", "QuantizeLinear", 2, 3, lowerQuantizeLinear, 10},
 };
 
 } // namespace

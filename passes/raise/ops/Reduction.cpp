@@ -1,5 +1,6 @@
 //===- Reduction.cpp - operators that fold dimensions ----------------------===//
-#include "passes/raise/Operators.h"
+#include "passes/raise/ops/Axes.h"
+#include "passes/raise/ops/Helpers.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -148,34 +149,75 @@ Tensor reduceKind(Emitter &e, Kind kind, Tensor x, ArrayRef<int64_t> dims) {
   llvm_unreachable("all kinds are handled");
 }
 
+bool isIntegral(Kind kind) {
+  return kind != Kind::l2 && kind != Kind::logSum && kind != Kind::logSumExp;
+}
+
+/// Reduces in the type that the operator sums in.
+Tensor reduceTo(Emitter &e, Kind kind, Tensor x, ArrayRef<int64_t> dims) {
+  Type elementType = x.elementType;
+  if (!x.isFloat() && !isIntegral(kind))
+    x = e.cast(x, e.getF64Type());
+  return e.cast(reduceKind(e, kind, widen(e, x), dims), elementType);
+}
+
+/// A reduction when it is the data that tells over which dimensions: every
+/// dimension becomes two, of which one has size 1, and the second ones are
+/// reduced.
+LogicalResult reduceAtRunTime(Node &node, Kind kind) {
+  Emitter &e = node.emitter;
+  Tensor x = node.in(0), axes = node.in(1);
+  int64_t rank = x.rank();
+  bool keep = node.intAttr("keepdims", 1);
+  std::optional<int64_t> resultRank = keep ? rank : node.declaredRank(0);
+  if (!resultRank)
+    resultRank = rankWithout(axes, rank);
+  if (!resultRank)
+    return node.refuse("neither the axes nor the rank of the result are known");
+  Value one = e.index(1), hasNone = e.same(e.index(axes.shape[0]), e.index(0));
+  SmallVector<Value> isKept;
+  Scalars outer, inner;
+  for (auto [named, size] : llvm::zip_equal(namedDims(e, axes, rank), x.shape)) {
+    Value isReduced = node.intAttr("noop_with_empty_axes", 0) ? named : e.either(named, hasNone);
+    isKept.push_back(e.negation(isReduced));
+    outer.push_back(getAsOpFoldResult(e.select(isReduced, one, e.index(size))));
+    inner.push_back(getAsOpFoldResult(e.select(isReduced, e.index(size), one)));
+  }
+  Scalars both(outer);
+  llvm::append_range(both, inner);
+  Value source = e.value(x);
+  Tensor apart = e.generate(both, x.elementType, [&](Emitter &b, ValueRange at) {
+    SmallVector<Value> from;
+    for (int64_t dim = 0; dim < rank; ++dim)
+      from.push_back(b.add(at[dim], at[rank + dim]));
+    return b.read(source, from);
+  });
+  Tensor result = reduceTo(e, kind, apart, llvm::to_vector(llvm::seq(rank, 2 * rank)));
+  if (!keep)
+    outer = keptSizes(e, x.shape, isKept, *resultRank);
+  return node.set(0, e.reshape(result, outer));
+}
+
 template <Kind kind> LogicalResult lowerReduce(Node &node) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
-  std::optional<SmallVector<int64_t>> given = node.intsAttr("axes");
-  if (node.has(1)) {
-    FailureOr<SmallVector<int64_t>> list = node.constantInts(1);
-    if (failed(list))
-      return failure();
-    given = *list;
-  }
+  std::optional<SmallVector<int64_t>> given = node.knownAxes(1);
+  if (!given && node.has(1))
+    return reduceAtRunTime(node, kind);
   SmallVector<int64_t> dims = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
-  if (given && (!given->empty() || node.intAttr("noop_with_empty_axes", 0))) {
-    FailureOr<SmallVector<int64_t>> counted = node.axes(*given, x.rank());
+  if (node.intAttr("noop_with_empty_axes", 0) || (given && !given->empty())) {
+    FailureOr<SmallVector<int64_t>> counted =
+        node.axes(given.value_or(SmallVector<int64_t>{}), x.rank());
     if (failed(counted))
       return failure();
     dims = *counted;
   }
-  bool isIntegral = kind == Kind::sum || kind == Kind::prod || kind == Kind::max ||
-                    kind == Kind::min || kind == Kind::l1 || kind == Kind::sumSquare ||
-                    kind == Kind::mean;
-  if (!x.isFloat() && !isIntegral)
-    x = e.cast(x, e.getF64Type());
   // Sizes and lists are multiplied as scalars.
-  if (kind == Kind::prod && node.in(0).elements && x.rank() == 1) {
-    OpFoldResult all = e.product(*node.in(0).elements);
+  if (kind == Kind::prod && x.elements && x.rank() == 1 && dims.size() == 1) {
+    OpFoldResult all = e.product(*x.elements);
     return node.set(0, e.fromElements({all}, x.elementType, !node.intAttr("keepdims", 1)));
   }
-  Tensor result = e.cast(reduceKind(e, kind, widen(e, x), dims), node.in(0).elementType);
+  Tensor result = reduceTo(e, kind, x, dims);
   if (!node.intAttr("keepdims", 1))
     result = e.squeeze(result, dims);
   return node.set(0, result);
@@ -294,61 +336,66 @@ LogicalResult lowerHardmax(Node &node) {
   return node.set(0, e.cast(e.reshape(result, input->shape), node.in(0).elementType));
 }
 
-/// Sums along an axis, each including what comes before it.
-LogicalResult lowerCumSum(Node &node) {
+/// Sums (or products) along an axis, each including what comes before it.
+LogicalResult lowerCumulative(Node &node, bool isProduct) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
-  FailureOr<SmallVector<int64_t>> given = node.constantInts(1);
+  FailureOr<Scalars> given = node.list(1, 1);
   if (failed(given))
     return failure();
-  FailureOr<int64_t> axis = node.axis(given->front(), x.rank());
-  if (failed(axis))
-    return failure();
+  Value axis = checkedIndex(e, e.index(given->front()), e.size(x.rank()));
   bool exclusive = node.intAttr("exclusive", 0), reverse = node.intAttr("reverse", 0);
-  Value source = e.value(x), extent = e.index(x.shape[*axis]);
-  Type type = signlessType(x.elementType);
-  return node.set(0, e.generate(x.shape, x.elementType, [&](Emitter &b, ValueRange at) {
-    // Element i adds the elements from the start (or the end) up to its own.
-    Value own = at[*axis], one = b.index(1);
-    Value count = reverse ? arith::SubIOp::create(b, extent, own).getResult()
-                          : arith::AddIOp::create(b, own, one).getResult();
+  Tensor wide = widen(e, x);
+  Value source = e.value(wide), extent = sizeAt(e, x.shape, axis);
+  Type type = signlessType(wide.elementType);
+  auto combine = [&](Emitter &in, Value a, Value b) -> Value {
+    if (!x.isFloat())
+      return isProduct ? in.mul(a, b) : in.add(a, b);
+    return isProduct ? arith::MulFOp::create(in, a, b).getResult()
+                     : arith::AddFOp::create(in, a, b).getResult();
+  };
+  Tensor result = e.generate(x.shape, wide.elementType, [&](Emitter &b, ValueRange at) {
+    // Element i combines the elements from the start (or the end) up to its own.
+    Value one = b.index(1), own = sizeAt(b, getAsOpFoldResult(at), axis);
+    Value count = reverse ? b.sub(extent, own) : b.add(own, one);
     if (exclusive)
-      count = arith::SubIOp::create(b, count, one);
+      count = b.sub(count, one);
     auto loop = scf::ForOp::create(
-        b, b.index(0), count, one, ValueRange{b.constant(type, 0)},
+        b, b.index(0), count, one, ValueRange{b.constant(type, isProduct ? 1 : 0)},
         [&](OpBuilder &nested, Location loc, Value step, ValueRange total) {
           Emitter in(loc, nested);
-          SmallVector<Value> from(at);
-          from[*axis] = step;
-          if (reverse)
-            from[*axis] =
-                arith::SubIOp::create(in, arith::SubIOp::create(in, extent, step), in.index(1));
-          Value element = in.read(source, from);
-          Value next = x.isFloat() ? arith::AddFOp::create(in, total[0], element).getResult()
-                                   : arith::AddIOp::create(in, total[0], element).getResult();
-          scf::YieldOp::create(in, next);
+          Value place = reverse ? in.sub(in.sub(extent, step), one) : step;
+          SmallVector<Value> from;
+          for (auto [dim, index] : llvm::enumerate(at))
+            from.push_back(in.select(in.same(axis, in.index(dim)), place, index));
+          scf::YieldOp::create(in, combine(in, total[0], in.read(source, from)));
         });
     return loop.getResult(0);
-  }));
+  });
+  return node.set(0, e.cast(result, x.elementType));
 }
 
+LogicalResult lowerCumSum(Node &node) { return lowerCumulative(node, false); }
+LogicalResult lowerCumProd(Node &node) { return lowerCumulative(node, true); }
+
 const OperatorInfo kTable[] = {
-    {"", "ArgMax", 1, 1, lowerArgExtreme<true>},
-    {"", "ArgMin", 1, 1, lowerArgExtreme<false>},
-    {"", "CumSum", 2, 2, lowerCumSum},
-    {"", "Hardmax", 1, 1, lowerHardmax},
-    {"", "LogSoftmax", 1, 1, lowerLogSoftmax},
-    {"", "ReduceL1", 1, 2, lowerReduce<Kind::l1>},
-    {"", "ReduceL2", 1, 2, lowerReduce<Kind::l2>},
-    {"", "ReduceLogSum", 1, 2, lowerReduce<Kind::logSum>},
-    {"", "ReduceLogSumExp", 1, 2, lowerReduce<Kind::logSumExp>},
-    {"", "ReduceMax", 1, 2, lowerReduce<Kind::max>},
-    {"", "ReduceMean", 1, 2, lowerReduce<Kind::mean>},
-    {"", "ReduceMin", 1, 2, lowerReduce<Kind::min>},
-    {"", "ReduceProd", 1, 2, lowerReduce<Kind::prod>},
-    {"", "ReduceSum", 1, 2, lowerReduce<Kind::sum>},
-    {"", "ReduceSumSquare", 1, 2, lowerReduce<Kind::sumSquare>},
-    {"", "Softmax", 1, 1, lowerSoftmax},
+    {"", "ArgMax", 1, 1, lowerArgExtreme<true>, 1},
+    {"", "ArgMin", 1, 1, lowerArgExtreme<false>, 1},
+    {"", "CumProd", 2, 2, lowerCumProd, 26},
+    {"", "CumSum", 2, 2, lowerCumSum, 11},
+    {"", "Hardmax", 1, 1, lowerHardmax, 1},
+    {"", "LogSoftmax", 1, 1, lowerLogSoftmax, 1},
+    {"", "ReduceL1", 1, 2, lowerReduce<Kind::l1>, 1},
+    {"", "ReduceL2", 1, 2, lowerReduce<Kind::l2>, 1},
+    {"", "ReduceLogSum", 1, 2, lowerReduce<Kind::logSum>, 1},
+    {"", "ReduceLogSumExp", 1, 2, lowerReduce<Kind::logSumExp>, 1},
+    {"", "ReduceMax", 1, 2, lowerReduce<Kind::max>, 1},
+    {"", "ReduceMean", 1, 2, lowerReduce<Kind::mean>, 1},
+    {"", "ReduceMin", 1, 2, lowerReduce<Kind::min>, 1},
+    {"", "ReduceProd", 1, 2, lowerReduce<Kind::prod>, 1},
+    {"", "ReduceSum", 1, 2, lowerReduce<Kind::sum>, 1},
+    {"", "ReduceSumSquare", 1, 2, lowerReduce<Kind::sumSquare>, 1},
+    {"", "Softmax", 1, 1, lowerSoftmax, 1},
 };
 
 } // namespace

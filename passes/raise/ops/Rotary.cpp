@@ -85,7 +85,7 @@ LogicalResult lowerContribRotaryEmbedding(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "RotaryEmbedding", 3, 4, lowerRotaryEmbedding},
+    {"", "RotaryEmbedding", 3, 4, lowerRotaryEmbedding, 23},
     {kMicrosoft, "RotaryEmbedding", 4, 4, lowerContribRotaryEmbedding},
 };
 

@@ -180,10 +180,10 @@ LogicalResult lowerTensorScatter(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Scatter", 3, 3, lowerScatterElements},
-    {"", "ScatterElements", 3, 3, lowerScatterElements},
-    {"", "ScatterND", 3, 3, lowerScatterND},
-    {"", "TensorScatter", 2, 3, lowerTensorScatter},
+    {"", "Scatter", 3, 3, lowerScatterElements, 9},
+    {"", "ScatterElements", 3, 3, lowerScatterElements, 11},
+    {"", "ScatterND", 3, 3, lowerScatterND, 11},
+    {"", "TensorScatter", 2, 3, lowerTensorScatter, 24},
 };
 
 } // namespace

@@ -206,9 +206,9 @@ LogicalResult lowerCompress(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Compress", 2, 2, lowerCompress},
-    {"", "NonZero", 1, 1, lowerNonZero},
-    {"", "TopK", 1, 2, lowerTopK},
+    {"", "Compress", 2, 2, lowerCompress, 9},
+    {"", "NonZero", 1, 1, lowerNonZero, 9},
+    {"", "TopK", 1, 2, lowerTopK, 1},
 };
 
 } // namespace

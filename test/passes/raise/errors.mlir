@@ -25,3 +25,33 @@ func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
   %a = onnx.node "Add" version 14 (%x) : (tensor<2x4xf32>) -> !onnx.unknown
   return %a : !onnx.unknown
 }
+
+// -----
+
+// Versions that the lowerings were not written for are no guess: operators that
+// are too old or too new are reported together, like unknown ones.
+func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
+  // expected-error @below {{operator ai.onnx::Gelu version 18 is outside the versions 20 to 27 that moec knows, used 1 times}}
+  %a = onnx.node "Gelu" version 18 (%x) : (tensor<2x4xf32>) -> !onnx.unknown
+  // expected-error @below {{operator ai.onnx::Relu version 99 is outside the versions 6 to 27 that moec knows, used 1 times}}
+  %b = onnx.node "Relu" version 99 (%a) : (!onnx.unknown) -> !onnx.unknown
+  // expected-error @below {{operator com.microsoft::FusedMatMul version 2 is outside the versions 1 to 1 that moec knows, used 1 times}}
+  %c = onnx.node domain "com.microsoft" "FusedMatMul" version 2 (%b, %x) : (!onnx.unknown, tensor<2x4xf32>) -> !onnx.unknown
+  return %c : !onnx.unknown
+}
+
+// -----
+
+func.func @main(%x: tensor<2x?xf32>, %axes: tensor<?xsi64>) -> !onnx.unknown {
+  // expected-error @below {{neither the axes nor the rank of the result are known}}
+  %a = onnx.node "Squeeze" version 13 (%x, %axes) : (tensor<2x?xf32>, tensor<?xsi64>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}
+
+// -----
+
+func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
+  // expected-error @below {{a label of the equation's output is missing in its inputs or occurs twice}}
+  %a = onnx.node "Einsum" version 12 parameters {equation = "ij->k"} (%x) : (tensor<2x4xf32>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}

@@ -1,0 +1,237 @@
+// Operators of ONNX give what their definition says where the ONNX node tests
+// do not look: com.microsoft's, versions that differ, and corners.
+#include "test/unit/dialects/program.h"
+
+#include "gtest/gtest.h"
+#include <cmath>
+
+namespace {
+
+using namespace moec::test;
+
+/// One node: its inputs, and the type of its output.
+struct Case {
+  std::string node, version, parameters;
+  std::vector<std::string> inputs;
+  std::string output;
+  std::string domain = "";
+};
+
+std::string sourceOf(const Case &node) {
+  std::string arguments, operands, types;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    std::string comma = i ? ", " : "", name = "%a" + std::to_string(i);
+    arguments += comma + name + ": " + node.inputs[i];
+    operands += comma + name;
+    types += comma + node.inputs[i];
+  }
+  std::string domain = node.domain.empty() ? "" : "domain \"" + node.domain + "\" ";
+  return "func.func @main(" + arguments + ") -> " + node.output + " {\n  %y = onnx.node " + domain +
+         "\"" + node.node + "\" version " + node.version + " parameters {" + node.parameters +
+         "} (" + operands + ") : (" + types + ") -> " + node.output +
+         "\n  return %y : " + node.output + "\n}\n";
+}
+
+/// The output, or an array without a shape after a failed check.
+Array run(const Case &node, const std::vector<Array> &inputs) {
+  Program program(sourceOf(node));
+  EXPECT_TRUE(program.valid()) << sourceOf(node);
+  if (!program.valid())
+    return {};
+  std::vector<Array> outputs = program.run(inputs);
+  return outputs.empty() ? Array() : outputs.front();
+}
+
+void expectNear(const Array &actual, const Array &expected) {
+  EXPECT_EQ(actual.shape, expected.shape);
+  if (actual.shape == expected.shape)
+    EXPECT_LT(difference(actual, expected), 1e-6);
+}
+
+TEST(Softplus, DoesNotOverflow) {
+  Array y =
+      run({"Softplus", "1", "", {"tensor<3xf32>"}, "tensor<3xf32>"}, {array({3}, {200, -200, 0})});
+  expectNear(y, array({3}, {200, 0, std::log(2)}));
+}
+
+TEST(Softmax, IsOfMatricesBeforeVersion13) {
+  Array x = array({1, 2, 2}, {1, 1, 1, 1});
+  expectNear(run({"Softmax", "11", "", {"tensor<1x2x2xf32>"}, "tensor<1x2x2xf32>"}, {x}),
+             array({1, 2, 2}, {.25, .25, .25, .25}));
+  expectNear(run({"Softmax", "13", "", {"tensor<1x2x2xf32>"}, "tensor<1x2x2xf32>"}, {x}),
+             array({1, 2, 2}, {.5, .5, .5, .5}));
+}
+
+TEST(GroupNormalization, ScalesGroupsBeforeVersion21AndChannelsSince) {
+  Array x = array({1, 4}, {-1, 1, -3, 3});
+  auto node = [](const char *version, const char *scale) {
+    return Case{"GroupNormalization",
+                version,
+                "num_groups = 2 : i64, epsilon = 0.0 : f32",
+                {"tensor<1x4xf32>", scale, scale},
+                "tensor<1x4xf32>"};
+  };
+  expectNear(run(node("18", "tensor<2xf32>"), {x, array({2}, {2, 3}), array({2}, {0, 10})}),
+             array({1, 4}, {-2, 2, 7, 13}));
+  expectNear(
+      run(node("21", "tensor<4xf32>"), {x, array({4}, {1, 2, 3, 4}), array({4}, {0, 0, 0, 10})}),
+      array({1, 4}, {-1, 2, -3, 14}));
+}
+
+TEST(Dropout, RefusesToTrainAtRunTime) {
+  Case node{"Dropout", "13", "", {"tensor<2xf32>", "tensor<f32>", "tensor<i1>"}, "tensor<2xf32>"};
+  Array x = array({2}, {1, 2}), half = array({}, {.5}), none = array({}, {0});
+  Array yes = array({}, {1}, MOEC_BOOL), no = array({}, {0}, MOEC_BOOL);
+  expectNear(run(node, {x, half, no}), x);
+  expectNear(run(node, {x, none, yes}), x);
+  EXPECT_TRUE(run(node, {x, half, yes}).shape.empty());
+}
+
+class SliceCorners : public testing::TestWithParam<bool> {
+protected:
+  /// Slices 0, 1, ... along the first axis; the parameter says whether the step
+  /// is known to the compiler.
+  Array slice(int64_t size, int64_t start, int64_t end, int64_t step) {
+    std::string type = "tensor<?xf32>", one = "tensor<1xsi64>";
+    auto constant = [](int64_t value) {
+      return "onnx.constant dense<" + std::to_string(value) + "> : tensor<1xsi64>";
+    };
+    bool isKnown = GetParam();
+    std::string source = "func.func @main(%x: " + type + ", %s: " + one + ") -> " + type +
+                         " {\n  %start = " + constant(start) + "\n  %end = " + constant(end) +
+                         "\n  %axis = " + constant(0) + "\n  %step = " + constant(step) +
+                         "\n  %y = onnx.node \"Slice\" version 13 (%x, %start, %end, %axis, " +
+                         (isKnown ? "%step" : "%s") + ") : (" + type + ", " + one + ", " + one +
+                         ", " + one + ", " + one + ") -> " + type + "\n  return %y : " + type +
+                         "\n}\n";
+    Array x = zeros({size});
+    for (int64_t i = 0; i < size; ++i)
+      x.values[i] = i;
+    Program program(source);
+    EXPECT_TRUE(program.valid()) << source;
+    std::vector<Array> outputs = program.valid()
+                                     ? program.run({x, array({1}, {double(step)}, MOEC_I64)})
+                                     : std::vector<Array>();
+    return outputs.empty() ? Array() : outputs.front();
+  }
+};
+
+TEST_P(SliceCorners, AreClamped) {
+  constexpr int64_t kEnd = int64_t(1) << 40;
+  expectNear(slice(5, 1, kEnd, 2), array({2}, {1, 3}));
+  expectNear(slice(5, -2, kEnd, 1), array({2}, {3, 4}));
+  expectNear(slice(5, 4, -kEnd, -2), array({3}, {4, 2, 0}));
+  expectNear(slice(5, kEnd, -kEnd, -3), array({2}, {4, 1}));
+  // A start before the first element is the first element.
+  expectNear(slice(5, -9, -kEnd, -1), array({1}, {0}));
+  EXPECT_EQ(slice(5, 4, 1, 1).shape, std::vector<int64_t>{0});
+  EXPECT_EQ(slice(0, -1, -kEnd, -1).shape, std::vector<int64_t>{0});
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, SliceCorners, testing::Bool());
+
+Array einsum(const std::string &equation, std::vector<std::string> types, const std::string &output,
+             const std::vector<Array> &inputs) {
+  return run({"Einsum", "12", "equation = \"" + equation + "\"", std::move(types), output}, inputs);
+}
+
+TEST(Einsum, ContractsThreeOperands) {
+  Array a = array({2, 2}, {1, 2, 3, 4}), b = array({2, 2}, {5, 6, 7, 8}), c = array({2}, {1, -1});
+  // (a b) c = [19 22; 43 50] [1 -1]
+  expectNear(einsum("ij,jk,k->i", {"tensor<2x2xf32>", "tensor<2x2xf32>", "tensor<2xf32>"},
+                    "tensor<2xf32>", {a, b, c}),
+             array({2}, {-3, -7}));
+}
+
+TEST(Einsum, WithoutAnOutputKeepsWhatOccursOnceInTheOrderOfTheAlphabet) {
+  Array a = array({2, 3}, {1, 2, 3, 4, 5, 6});
+  expectNear(einsum("ba", {"tensor<2x3xf32>"}, "tensor<3x2xf32>", {a}),
+             array({3, 2}, {1, 4, 2, 5, 3, 6}));
+}
+
+TEST(Einsum, BroadcastsTheEllipsis) {
+  Array a = array({1, 2, 1}, {1, 2}), b = array({3, 1, 2}, {1, 2, 3, 4, 5, 6});
+  expectNear(einsum("...ij,...jk->...ki", {"tensor<1x2x1xf32>", "tensor<3x1x2xf32>"},
+                    "tensor<3x2x2xf32>", {a, b}),
+             array({3, 2, 2}, {1, 2, 2, 4, 3, 6, 4, 8, 5, 10, 6, 12}));
+}
+
+TEST(Einsum, ChecksSizesAtRunTime) {
+  EXPECT_TRUE(einsum("i,i->", {"tensor<?xf32>", "tensor<?xf32>"}, "tensor<f32>",
+                     {array({2}, {1, 2}), array({3}, {1, 2, 3})})
+                  .values.empty());
+}
+
+Case microsoft(std::string node, std::string parameters, std::vector<std::string> inputs,
+               std::string output) {
+  return {node, "1", parameters, inputs, output, "com.microsoft"};
+}
+
+TEST(FusedMatMul, TransposesAndScales) {
+  Array a = array({2, 2}, {1, 2, 3, 4}), b = array({2, 2}, {5, 6, 7, 8});
+  expectNear(run(microsoft("FusedMatMul", "transA = 1 : i64, alpha = 0.5 : f32",
+                           {"tensor<2x2xf32>", "tensor<2x2xf32>"}, "tensor<2x2xf32>"),
+                 {a, b}),
+             array({2, 2}, {13, 15, 19, 22}));
+}
+
+TEST(MicrosoftGelus, DifferInTheirFunction) {
+  Array x = array({3}, {-1, .5, 2}), bias = array({3}, {.5, .5, -1});
+  Array exact = zeros({3}), fast = zeros({3}), quick = zeros({3});
+  for (int i = 0; i < 3; ++i) {
+    double sum = x.values[i] + bias.values[i];
+    exact.values[i] = sum / 2 * (1 + std::erf(sum / std::sqrt(2)));
+    fast.values[i] =
+        sum / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (sum + 0.044715 * sum * sum * sum)));
+    quick.values[i] = x.values[i] / (1 + std::exp(-1.702 * x.values[i]));
+  }
+  std::string type = "tensor<3xf32>";
+  expectNear(run(microsoft("BiasGelu", "", {type, type}, type), {x, bias}), exact);
+  expectNear(run(microsoft("FastGelu", "", {type, type}, type), {x, bias}), fast);
+  expectNear(run(microsoft("QuickGelu", "", {type}, type), {x}), quick);
+}
+
+TEST(GatherBlockQuantized, TakesLowNibblesFirstAndCentresBytesAtEight) {
+  // Two rows of 32 numbers in 16 bytes, in blocks of 16.
+  Array data = zeros({2, 16}, MOEC_U8), expected = zeros({2, 32});
+  Array scales = array({2, 2}, {1, 2, .5, 4}), zeros4 = array({2, 1}, {0x21, 0x43}, MOEC_U8);
+  auto nibble = [](int row, int column) { return (3 * row + 5 * column) % 16; };
+  for (int row = 0; row < 2; ++row)
+    for (int column = 0; column < 32; column += 2)
+      data.at({row, column / 2}) = nibble(row, column) + 16 * nibble(row, column + 1);
+  Array order = array({2}, {-1, 0}, MOEC_I64);
+  auto fill = [&](auto zeroOf) {
+    for (int i = 0; i < 2; ++i)
+      for (int column = 0; column < 32; ++column) {
+        int row = 1 - i, block = column / 16;
+        expected.at({i, column}) =
+            (nibble(row, column) - zeroOf(row, block)) * scales.at({row, block});
+      }
+  };
+  std::vector<std::string> types{"tensor<2x16xui8>", "tensor<2xsi64>", "tensor<2x2xf32>"};
+  std::string parameters = "block_size = 16 : i64";
+  fill([](int, int) { return 8; });
+  expectNear(run(microsoft("GatherBlockQuantized", parameters, types, "tensor<2x32xf32>"),
+                 {data, order, scales}),
+             expected);
+  types.push_back("tensor<2x1xui8>");
+  fill([](int row, int block) { return 1 + 2 * row + block; });
+  expectNear(run(microsoft("GatherBlockQuantized", parameters, types, "tensor<2x32xf32>"),
+                 {data, order, scales, zeros4}),
+             expected);
+}
+
+TEST(Reductions, OverAxesThatOnlyTheDataTells) {
+  Array x = array({2, 3}, {1, 2, 3, 4, 5, 6});
+  Case node{"ReduceSum",
+            "13",
+            "keepdims = 0 : i64",
+            {"tensor<?x?xf32>", "tensor<?xsi64>"},
+            "tensor<?xf32>"};
+  expectNear(run(node, {x, array({1}, {-1}, MOEC_I64)}), array({2}, {6, 15}));
+  expectNear(run(node, {x, array({1}, {0}, MOEC_I64)}), array({3}, {5, 7, 9}));
+  // Two axes leave no dimension, but the result has one.
+  EXPECT_TRUE(run(node, {x, array({2}, {0, 1}, MOEC_I64)}).values.empty());
+}
+
+} // namespace

@@ -111,12 +111,11 @@ ArrayAttr freshDims(func::FuncOp main, unsigned argument, int64_t rank) {
   return b.getArrayAttr(names);
 }
 
-/// Forgets all sizes. The types of nodes go, too: they are what the file
-/// inferred from the sizes.
+/// Forgets all sizes, also those that the file inferred for nodes; ranks stay.
 void makeDynamic(func::FuncOp main) {
   main.walk([](onnx::NodeOp node) {
     for (Value result : node.getOutputs())
-      result.setType(onnx::UnknownType::get(node.getContext()));
+      result.setType(withoutSizes(result.getType()));
     for (Region &body : node.getBodies())
       for (BlockArgument argument : body.getArguments())
         argument.setType(withoutSizes(argument.getType()));

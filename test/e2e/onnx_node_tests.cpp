@@ -2,7 +2,9 @@
 //
 // Every case is compiled in this process and run in three modes. What fails is
 // listed with a reason in onnx-node-tests-expected-failures.txt, and the list
-// is strict: a listed case that passes fails the run.
+// is strict: a listed case that passes fails the run. The families that
+// decoders are made of are named in onnx-node-tests-must-pass.txt, and no case
+// of theirs can be listed.
 //
 //===----------------------------------------------------------------------===//
 #include "test/e2e/IsolatedRuns.h"
@@ -25,6 +27,9 @@ cl::OptionCategory options("onnx-node-tests");
 cl::opt<std::string> tests(cl::Positional, cl::desc("FOLDER"), cl::Required, cl::cat(options));
 cl::opt<std::string> expected("expected", cl::desc("the list of expected failures"),
                               cl::cat(options));
+cl::opt<std::string> required("must-pass",
+                              cl::desc("cases that must not be on the list: a glob a line"),
+                              cl::cat(options));
 cl::opt<std::string> filter("filter", cl::desc("only cases that match this glob"), cl::init("*"),
                             cl::cat(options));
 cl::opt<std::string> modeFilter("mode", cl::desc("only static, dynamic or constant"),
@@ -42,37 +47,86 @@ cl::opt<std::string> dump("dump-ir", cl::desc("run one case here and write its I
   std::exit(2);
 }
 
-/// A line of the list: CASE-GLOB MODE REASON, where mode "*" is every mode.
+/// The cases that fit one glob and not another.
+class CaseSet {
+public:
+  /// GLOB or GLOB!GLOB.
+  static Expected<CaseSet> parse(StringRef text) {
+    auto [wanted, unwanted] = text.split('!');
+    Expected<GlobPattern> in = GlobPattern::create(wanted, kMaxBraces);
+    if (!in)
+      return in.takeError();
+    CaseSet set{std::move(*in), std::nullopt};
+    if (unwanted.empty())
+      return set;
+    Expected<GlobPattern> out = GlobPattern::create(unwanted, kMaxBraces);
+    if (!out)
+      return out.takeError();
+    set.out = std::move(*out);
+    return set;
+  }
+
+  bool contains(StringRef name) const { return in.match(name) && !(out && out->match(name)); }
+
+private:
+  static constexpr size_t kMaxBraces = 64;
+  CaseSet(GlobPattern in, std::optional<GlobPattern> out)
+      : in(std::move(in)), out(std::move(out)) {}
+
+  GlobPattern in;
+  std::optional<GlobPattern> out;
+};
+
+/// A line of the list: CASES MODES REASON, where modes "*" are all of them.
 struct ExpectedFailure {
   std::string text;
-  GlobPattern cases;
-  std::string mode;
+  CaseSet cases;
+  std::string modes;
   bool used = false;
 
   bool covers(StringRef name, Mode where) const {
-    return (mode == "*" || mode == nameOf(where)) && cases.match(name);
+    SmallVector<StringRef> names;
+    StringRef(modes).split(names, ',');
+    return (modes == "*" || is_contained(names, nameOf(where))) && cases.contains(name);
   }
 };
+
+/// The lines of a file, without comments. The file stays in memory: globs refer
+/// to their text.
+std::vector<StringRef> readLines(StringRef path) {
+  static std::vector<std::unique_ptr<MemoryBuffer>> files;
+  auto file = MemoryBuffer::getFile(path);
+  if (!file)
+    stop(path + ": " + file.getError().message());
+  std::vector<StringRef> lines;
+  for (StringRef rest = files.emplace_back(std::move(*file))->getBuffer(); !rest.empty();) {
+    StringRef line;
+    std::tie(line, rest) = rest.split('\n');
+    if (!line.trim().empty() && !line.starts_with("#"))
+      lines.push_back(line);
+  }
+  return lines;
+}
+
+bool areModes(StringRef text) {
+  SmallVector<StringRef> names;
+  text.split(names, ',');
+  return text == "*" || all_of(names, [](StringRef name) {
+           return is_contained(map_range(kModes, nameOf), name);
+         });
+}
 
 std::vector<ExpectedFailure> readExpected() {
   std::vector<ExpectedFailure> list;
   if (expected.empty())
     return list;
-  auto file = MemoryBuffer::getFile(expected);
-  if (!file)
-    stop(expected + ": " + file.getError().message());
-  for (StringRef rest = (*file)->getBuffer(); !rest.empty();) {
-    StringRef line;
-    std::tie(line, rest) = rest.split('\n');
-    if (line.trim().empty() || line.starts_with("#"))
-      continue;
+  for (StringRef line : readLines(expected)) {
     auto [name, tail] = line.split(' ');
-    auto [mode, reason] = tail.split(' ');
-    Expected<GlobPattern> glob = GlobPattern::create(name);
-    bool knownMode = mode == "*" || is_contained(map_range(kModes, nameOf), mode);
-    if (!glob || !knownMode || reason.trim().empty())
-      stop(expected + ": not CASE MODE REASON: " + line);
-    list.push_back({line.str(), std::move(*glob), mode.str()});
+    auto [modes, reason] = tail.split(' ');
+    Expected<CaseSet> cases = CaseSet::parse(name);
+    if (!cases || !areModes(modes) || reason.trim().empty())
+      stop(expected + ": not CASES MODES REASON: " + line);
+    list.push_back({line.str(), std::move(*cases), modes.str()});
   }
   return list;
 }
@@ -119,11 +173,52 @@ struct Counts {
   int passed = 0, expected = 0, unexpected = 0, fixed = 0;
 };
 
+bool isRunOfEverything() { return shard == "0/1" && filter == "*" && modeFilter.empty(); }
+
+/// Whether the cases that must pass are there and none of them is on the list.
+bool checkRequired(ArrayRef<Item> items, ArrayRef<ExpectedFailure> list) {
+  if (required.empty())
+    return true;
+  bool good = true;
+  for (StringRef line : readLines(required)) {
+    Expected<CaseSet> cases = CaseSet::parse(line);
+    if (!cases)
+      stop(required + ": " + toString(cases.takeError()));
+    bool found = false;
+    for (const Item &item : items) {
+      if (!cases->contains(item.name))
+        continue;
+      found = true;
+      for (const ExpectedFailure &failure : list)
+        if (failure.covers(item.name, item.mode)) {
+          good = false;
+          outs() << item.name << " must pass, but is listed: " << failure.text << '\n';
+        }
+    }
+    if (!found && isRunOfEverything()) {
+      good = false;
+      outs() << "no case fits the line: " << line << '\n';
+    }
+  }
+  return good;
+}
+
+/// How many cases pass in every mode that was run.
+size_t countPassingEverywhere(ArrayRef<Item> items, ArrayRef<std::string> results) {
+  std::set<StringRef> all, failing;
+  for (auto [item, result] : zip_equal(items, results)) {
+    all.insert(item.name);
+    if (!result.empty())
+      failing.insert(item.name);
+  }
+  return all.size() - failing.size();
+}
+
 /// Prints what is wrong and the counts per mode; returns the exit status.
 int summarise(ArrayRef<Item> items, ArrayRef<std::string> results) {
   std::vector<ExpectedFailure> list = readExpected();
   std::map<StringRef, Counts> counts;
-  bool good = true;
+  bool good = checkRequired(items, list);
   for (auto [item, result] : zip_equal(items, results)) {
     auto entry = find_if(
         list, [&](const ExpectedFailure &failure) { return failure.covers(item.name, item.mode); });
@@ -140,7 +235,7 @@ int summarise(ArrayRef<Item> items, ArrayRef<std::string> results) {
     }
   }
   // In a run of everything each line of the list must mean something.
-  if (shard == "0/1" && filter == "*" && modeFilter.empty())
+  if (isRunOfEverything())
     for (const ExpectedFailure &failure : list)
       if (!failure.used) {
         good = false;
@@ -150,6 +245,7 @@ int summarise(ArrayRef<Item> items, ArrayRef<std::string> results) {
     outs() << mode << ": " << count.passed << " passed, " << count.expected
            << " failed as expected, " << count.unexpected << " failed, " << count.fixed
            << " passed though listed\n";
+  outs() << countPassingEverywhere(items, results) << " cases pass in every mode\n";
   return good ? 0 : 1;
 }
 

@@ -76,6 +76,8 @@ Status Artifact::read(const std::string &path) {
 SharedObject::~SharedObject() {
   if (handle)
     dlclose(handle);
+  if (memory >= 0)
+    close(memory);
 }
 
 Status SharedObject::load(std::string_view elf, const std::string &name) {
@@ -83,22 +85,18 @@ Status SharedObject::load(std::string_view elf, const std::string &name) {
   // use libm itself has not loaded it.
   static void *libm = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
   (void)libm;
-  int memory = memfd_create(name.c_str(), MFD_CLOEXEC);
+  memory = memfd_create(name.c_str(), MFD_CLOEXEC);
   if (memory < 0)
     return systemFailure("make a memory file for", name);
   while (!elf.empty()) {
     ssize_t written = write(memory, elf.data(), elf.size());
     if (written < 0 && errno == EINTR)
       continue;
-    if (written < 0) {
-      Status error = systemFailure("fill the memory file for", name);
-      close(memory);
-      return error;
-    }
+    if (written < 0)
+      return systemFailure("fill the memory file for", name);
     elf.remove_prefix(written);
   }
   handle = dlopen(("/proc/self/fd/" + std::to_string(memory)).c_str(), RTLD_NOW | RTLD_LOCAL);
-  close(memory);
   if (!handle)
     return failure(MOEC_INCOMPATIBLE, "cannot load the code of '%s': %s", name.c_str(), dlerror());
   return {};

@@ -41,6 +41,9 @@ public:
 
 private:
   void *handle = nullptr;
+  /// Open as long as the handle: the linker knows a file by its path, which is
+  /// this number, and gives who opens an equal path what it has loaded before.
+  int memory = -1;
 };
 
 } // namespace moec::runtime

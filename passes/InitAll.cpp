@@ -5,6 +5,7 @@
 #include "dialects/onnx/OnnxDialect.h"
 #include "dialects/rt/RtBufferization.h"
 #include "dialects/rt/RtDialect.h"
+#include "lib/kernels/cpu/Intrinsics.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -15,6 +16,7 @@ void moec::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllExtensions(registry);
   registry.insert<onnx::OnnxDialect, moe::MoeDialect, attn::AttnDialect, rt::RtDialect>();
   rt::registerBufferizableOpInterfaceExternalModels(registry);
+  registerIntrinsicEffects(registry);
 }
 
 void moec::registerAllPasses() {

@@ -22,12 +22,14 @@ inline constexpr llvm::StringLiteral kContribSemanticsAttr = "onnx.contrib_seman
 /// Sets that attribute, unless `semantics` is empty.
 void stateContribSemantics(mlir::ModuleOp module, llvm::StringRef semantics);
 
-/// What a program is compiled for.
+/// What a program is compiled for, and how exactly its products are computed.
 struct Target {
   /// "cpu" or "cuda".
   std::string name = "cpu";
   /// See lib/kernels/cpu/Chip.h, lib/kernels/cuda/CudaChip.h.
   std::string chip = "native";
+  /// See CompileOptions in include/moec/Compiler.h.
+  std::string weights = "keep", activations = "";
 
   /// Whether kernels run on a device with a memory of its own.
   bool isDevice() const { return name != "cpu"; }

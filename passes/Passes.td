@@ -157,6 +157,13 @@ def SelectKernelsPass : Pass<"moec-select-kernels", "mlir::ModuleOp"> {
     reads in a layout of its own become weights with a recipe. What has no
     kernel, or not for its types, stays and is decomposed.
 
+    `weights` converts the floats of matrices while they are packed (f32, bf16,
+    int8 per row, int4 per 32 columns); integers of the model stay as they are.
+    `activations` says what rows may be rounded to: bf16 where the weights are,
+    int8 where they are integers, block by block; unless it is stated, what the
+    model permits (`int8_rows`). The recipes of the weights tell what became of
+    each.
+
     ```mlir
     %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<?x32xf32>)
     ```
@@ -167,9 +174,14 @@ def SelectKernelsPass : Pass<"moec-select-kernels", "mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"chip", "chip", "std::string", "\"native\"",
-                        "what to generate code for: native, or a level such as x86-64-v3">];
+                        "what to generate code for: native, or a level such as x86-64-v3">,
+                 Option<"weights", "weights", "std::string", "\"keep\"",
+                        "what float matrices become: keep, f32, bf16, int8 or int4">,
+                 Option<"activations", "activations", "std::string", "\"\"",
+                        "what rows may be rounded to: keep, bf16 or int8">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect",
                            "mlir::func::FuncDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::LLVM::LLVMDialect",
                            "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect", "mlir::tensor::TensorDialect",
                            "mlir::vector::VectorDialect", "moec::rt::RtDialect"];

@@ -26,8 +26,12 @@ struct TargetOptions : PassPipelineOptions<TargetOptions> {
   Option<std::string> name{*this, "target", llvm::cl::desc("cpu or cuda"), llvm::cl::init("cpu")};
   Option<std::string> chip{*this, "chip", llvm::cl::desc("what to generate code for"),
                            llvm::cl::init("native")};
+  Option<std::string> weights{*this, "weights", llvm::cl::desc("what float matrices become"),
+                              llvm::cl::init("keep")};
+  Option<std::string> activations{*this, "activations",
+                                  llvm::cl::desc("what rows of products may be rounded to")};
 
-  Target target() const { return {name, chip}; }
+  Target target() const { return {name, chip, weights, activations}; }
 };
 
 template <void (*build)(OpPassManager &, const Target &)>
@@ -60,7 +64,7 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createScheduleExpertsPass());
   clean(pm);
   if (!target.isDevice())
-    pm.addPass(createSelectKernelsPass({target.chip}));
+    pm.addPass(createSelectKernelsPass({target.chip, target.weights, target.activations}));
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());
   // Shape arithmetic folds first: what is static decides what can fuse.

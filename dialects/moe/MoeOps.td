@@ -84,6 +84,8 @@ def Moe_ExpertsOp : Moe_Op<"experts", [AttrSizedOperandSegments]> {
 
     Products are summed ascending in f32 and a is rounded to the type of x;
     slots are summed in order in f32, and the result is rounded once.
+    `int8_rows` permits kernels that multiply integers to round x and a to
+    int8, block by block; the reference semantics keeps them.
 
     Constraints:
     * (C1) ids and weights are [T,K].
@@ -111,7 +113,7 @@ def Moe_ExpertsOp : Moe_Op<"experts", [AttrSizedOperandSegments]> {
                        Optional<Moe_ZeroPoints>:$z_in, Optional<Moe_ZeroPoints>:$z_out,
                        Optional<Moe_ZeroPoints>:$z_up,
                        Moe_ActivationAttr:$activation, OptionalAttr<Moe_QuantAttr>:$quant,
-                       UnitAttr:$scale_input);
+                       UnitAttr:$scale_input, UnitAttr:$int8_rows);
   let results = (outs FloatTensor<[2]>:$result);
   let hasVerifier = 1;
   let assemblyFormat = [{
@@ -168,6 +170,7 @@ def Moe_GroupedMatmulOp : Moe_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
     `experts`. Without offsets all rows are group 0. Rows past the last group
     are 0. For a separate gate, `w_up` and what belongs to it give l as `w`
     gives g. Sums ascend in f32; the result's type is the op's `element`.
+    `int8_rows` is the permission of moe.experts.
 
     Constraints:
     * (C1) x is [M,K], w [E,N,K], the result [R,N], or [R,N/2] with a fused
@@ -195,7 +198,7 @@ def Moe_GroupedMatmulOp : Moe_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
                        TypeAttrOf<Moec_Float>:$element,
                        DefaultValuedAttr<Moec_IntAttr, "1">:$slots_per_row,
                        OptionalAttr<Moe_ActivationAttr>:$activation,
-                       OptionalAttr<Moe_QuantAttr>:$quant);
+                       OptionalAttr<Moe_QuantAttr>:$quant, UnitAttr:$int8_rows);
   let results = (outs FloatTensor<[2]>:$result);
   let hasVerifier = 1;
   let assemblyFormat = [{

@@ -24,6 +24,14 @@ struct CompileOptions {
   /// What to generate code for: "native", a level such as "x86-64-v3", or "sm_80"
   /// and "sm_90a" for CUDA, where "native" is sm_80.
   std::string chip = "native";
+  /// What the float weights of matrix products become while they are packed:
+  /// "keep", "f32", "bf16", "int8" (a scale per row) or "int4" (one per 32
+  /// columns). Integers of the model stay as they are.
+  std::string weights = "keep";
+  /// What rows may be rounded to before they are multiplied: "keep"; "bf16",
+  /// where the weights are bf16; "int8", block by block, where they are
+  /// integers. Empty: what the model permits (accuracy_level 4 is int8).
+  std::string activations;
   /// Whose meaning com.microsoft's operators have where ONNX Runtime's CPU and
   /// CUDA ones differ: "ort-cpu", "ort-cuda", or empty for ort-cpu where the
   /// model works the same for both or says which it is for.
@@ -36,6 +44,9 @@ struct CompileOptions {
   /// long each stage took, how each block was understood, state, memory plan.
   std::string reportPath;
 };
+
+/// Which of `weights` and `activations` were used, for metadata and reports.
+llvm::json::Object describeOperands(const CompileOptions &options);
 
 /// Called during long work with what is being done, and how much of how much.
 using Progress = std::function<void(llvm::StringRef, uint64_t, uint64_t)>;

@@ -144,6 +144,7 @@ LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOpti
     if (progress)
       progress(what, done, all);
   };
+  compileReport.operands(describeOperands(options));
   step("importing");
   OwningOpRef<ModuleOp> module = importOnnx(options.modelPath, context);
   if (!module)

@@ -15,6 +15,8 @@ public:
   void finished(llvm::StringRef stage);
   /// Takes the description of the model; see describeModel.
   void model(llvm::json::Object description) { root["model"] = std::move(description); }
+  /// Takes what operands of products were converted to.
+  void operands(llvm::json::Object description) { root["operands"] = std::move(description); }
   /// Takes state, plan and counts from a lowered module.
   void lowered(mlir::ModuleOp module);
   std::string text() &&;

@@ -52,10 +52,25 @@ LogicalResult checkTarget(ModuleOp module, const CompileOptions &options) {
     return module.emitError("no target is called '") << options.target << "'";
   if (isCpu ? !parseChip(options.chip) : !parseCudaChip(options.chip))
     return module.emitError("no chip is called '") << options.chip << "'";
+  bool keepsTypes =
+      options.weights == "keep" && (options.activations.empty() || options.activations == "keep");
+  if (!isCpu && !keepsTypes)
+    return module.emitError("target '")
+           << options.target
+           << "' keeps the types of weights and activations, but they "
+              "are to become '"
+           << options.weights << "' and '" << options.activations << "'";
   return success();
 }
 
 } // namespace
+
+llvm::json::Object describeOperands(const CompileOptions &options) {
+  StringRef activations = options.activations;
+  return llvm::json::Object{
+      {"weights", options.weights},
+      {"activations", activations.empty() ? "as the model permits" : activations}};
+}
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
                           const StageObserver &observe) {
@@ -64,7 +79,7 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
   stateContribSemantics(module, options.contribSemantics);
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
-    stage.build(pm, {options.target, options.chip});
+    stage.build(pm, {options.target, options.chip, options.weights, options.activations});
     if (failed(pm.run(module)))
       return failure();
     if (!options.dumpIrFolder.empty() &&
@@ -134,6 +149,7 @@ FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &o
   for (auto &[member, value] : describeModule(module))
     metadata[member] = std::move(value);
   metadata["target"] = options.target;
+  metadata["operands"] = describeOperands(options);
   if (failed(storeWeights(module, options.modelPath, weightsPath, metadata, progress)))
     return failure();
   if (progress)

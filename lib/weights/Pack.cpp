@@ -1,10 +1,11 @@
 #include "lib/weights/Pack.h"
 
+#include "lib/weights/MatrixReader.h"
+#include "lib/weights/Quantize.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/bit.h"
+#include <cstring>
 
 using namespace llvm;
 using mlir::Attribute;
@@ -14,92 +15,67 @@ using mlir::DictionaryAttr;
 namespace moec {
 namespace {
 
-/// Packed bytes are made in slices of about this size.
+/// Weights are read in slices of about this size.
 constexpr int64_t kSliceBytes = 8 << 20;
 
-constexpr StringLiteral kStep = "pack_f32";
+constexpr StringLiteral kElements = "pack", kScales = "pack_scales";
 constexpr StringLiteral kGates[] = {"none", "interleaved", "halves"};
-
-/// Elements of a file as f32.
-class ElementReader {
-public:
-  ElementReader(const FileSlices &file, const MatrixPart &part) : file(file), part(part) {}
-
-  /// Elements [index, index + count) behind the part's offset.
-  Error read(int64_t index, MutableArrayRef<float> out) {
-    unsigned width = part.element.getIntOrFloatBitWidth() / 8;
-    uint64_t offset = part.offset + index * width;
-    auto *bytes = reinterpret_cast<char *>(out.data());
-    if (part.element.isF32())
-      return file.read(offset, {bytes, out.size() * width});
-    narrow.resize(out.size());
-    if (Error error = file.read(
-            offset, {reinterpret_cast<char *>(narrow.data()), narrow.size() * sizeof(uint16_t)}))
-      return error;
-    for (auto [from, to] : zip(narrow, out))
-      to = part.element.isBF16() ? bit_cast<float>(uint32_t(from) << 16)
-                                 : APFloat(APFloat::IEEEhalf(), APInt(16, from)).convertToFloat();
-    return Error::success();
-  }
-
-private:
-  const FileSlices &file;
-  const MatrixPart &part;
-  std::vector<uint16_t> narrow;
-};
 
 /// Packs consecutive panels of one group.
 class PanelPacker {
 public:
-  using Open = function_ref<Expected<const FileSlices *>(StringRef)>;
-  PanelPacker(const PackStep &step, Open open) : step(step), layout(step.layout), open(open) {}
+  PanelPacker(const PackStep &step, MatrixReader::Open open)
+      : step(step), layout(step.layout), packed(step.packed()), open(open),
+        isQuantising(isInteger(layout.element) && isa<mlir::FloatType>(step.parts[0].element)) {}
 
   /// Fills `slice` with panels [first, last) of `group`.
-  Error pack(int64_t group, int64_t first, int64_t last, MutableArrayRef<float> slice) {
-    fill(slice, 0.0f);
-    int64_t begin = first * layout.resultWidth();
-    int64_t end = std::min(last * layout.resultWidth(), layout.resultColumns());
-    // Interleaved rows of g and l lie together: they are read together.
-    if (layout.gate == GateRows::interleaved)
-      return packRows(group, 2 * begin, 2 * end, first, slice);
-    for (int64_t half = 0; half < (layout.isGated() ? 2 : 1); ++half)
-      if (Error error = packRows(group, layout.matrixRow(begin, half),
-                                 layout.matrixRow(end - 1, half) + 1, first, slice))
-        return error;
+  Error pack(int64_t group, int64_t first, int64_t last, MutableArrayRef<char> slice) {
+    lanes.assign((last - first) * layout.width * layout.k, 0.0f);
+    if (Error error = read(group, first, last))
+      return error;
+    fill(slice, 0);
+    for (int64_t panel = 0; panel < last - first; ++panel)
+      for (int64_t lane = 0; lane < layout.width; ++lane) {
+        ArrayRef<float> row(&lanes[(panel * layout.width + lane) * layout.k], layout.k);
+        MutableArrayRef<char> bytes = slice.slice(panel * packed.panelBytes(), packed.panelBytes());
+        if (Error error = isQuantising ? quantiseRow(row, lane, bytes) : moveRow(row, lane, bytes))
+          return error;
+      }
     return Error::success();
   }
 
 private:
-  /// Reads rows [begin, end) and puts them where they belong.
-  Error packRows(int64_t group, int64_t begin, int64_t end, int64_t firstPanel,
-                 MutableArrayRef<float> slice) {
+  /// Reads the rows of the panels, lane by lane.
+  Error read(int64_t group, int64_t first, int64_t last) {
+    int64_t begin = first * layout.resultWidth();
+    int64_t end = std::min(last * layout.resultWidth(), layout.resultColumns());
+    // Interleaved rows of g and l lie together: they are read together.
+    if (layout.gate == GateRows::interleaved)
+      return readRows(group, 2 * begin, 2 * end, first);
+    for (int64_t half = 0; half < (layout.isGated() ? 2 : 1); ++half)
+      if (Error error = readRows(group, layout.matrixRow(begin, half),
+                                 layout.matrixRow(end - 1, half) + 1, first))
+        return error;
+    return Error::success();
+  }
+
+  Error readRows(int64_t group, int64_t begin, int64_t end, int64_t firstPanel) {
     for (const MatrixPart &part : step.parts) {
       int64_t from = std::max(begin, part.row), to = std::min(end, part.row + part.rows);
       if (from >= to || group < part.group || group >= part.group + part.groups)
         continue;
-      auto file = open(part.file);
-      if (!file)
-        return file.takeError();
-      ElementReader reader(**file, part);
-      int64_t start = (group - part.group) * part.strides[0] + (from - part.row) * part.strides[1];
-      // Lines are what is contiguous: rows, or columns of a transposed matrix.
-      bool isTransposed = part.strides[2] != 1;
-      int64_t lines = isTransposed ? layout.k : to - from;
-      std::vector<float> line(isTransposed ? to - from : layout.k);
-      for (int64_t i = 0; i < lines; ++i) {
-        if (Error error = reader.read(start + i * part.strides[isTransposed ? 2 : 1], line))
-          return error;
-        for (auto [j, value] : enumerate(line)) {
-          int64_t offset = isTransposed ? j : i, k = isTransposed ? i : j;
-          slice[place(from + offset, firstPanel) + k * layout.width] = value;
-        }
-      }
+      if (Error error =
+              MatrixReader(part, open)
+                  .readRows(
+                      group, from, to, layout.k,
+                      [&](int64_t row) { return laneOf(row, firstPanel) * layout.k; }, lanes))
+        return error;
     }
     return Error::success();
   }
 
-  /// Where column 0 of a matrix row is, in a slice that starts with a panel.
-  int64_t place(int64_t row, int64_t firstPanel) const {
+  /// The lane of a matrix row, counted from those of a panel.
+  int64_t laneOf(int64_t row, int64_t firstPanel) const {
     int64_t column = row, half = 0;
     if (layout.gate == GateRows::interleaved) {
       column = row / 2;
@@ -109,13 +85,62 @@ private:
       half = row / layout.resultColumns();
     }
     int64_t panel = column / layout.resultWidth() - firstPanel;
-    int64_t lane = half * layout.resultWidth() + column % layout.resultWidth();
-    return panel * layout.k * layout.width + lane;
+    return panel * layout.width + half * layout.resultWidth() + column % layout.resultWidth();
+  }
+
+  Error moveRow(ArrayRef<float> row, int64_t lane, MutableArrayRef<char> panel) const {
+    for (auto [k, value] : enumerate(row))
+      put(value, lane, k, panel);
+    return Error::success();
+  }
+
+  Error quantiseRow(ArrayRef<float> row, int64_t lane, MutableArrayRef<char> panel) const {
+    int64_t block = layout.block ? layout.block : layout.k;
+    for (int64_t begin = 0; begin < layout.k; begin += block) {
+      ArrayRef<float> values = row.slice(begin, std::min(block, layout.k - begin));
+      Expected<float> scale = chooseScale(values, layout.element);
+      if (!scale)
+        return scale.takeError();
+      if (step.scales) {
+        put(*scale, lane, begin / block, panel);
+        continue;
+      }
+      for (auto [k, value] : enumerate(values))
+        put(quantise(value, *scale, layout.element), lane, begin + k, panel);
+    }
+    return Error::success();
+  }
+
+  /// Sets an element of the packed panel, which was 0.
+  void put(float value, int64_t lane, int64_t k, MutableArrayRef<char> panel) const {
+    int64_t place = k % packed.together, bits = bitsOf(packed.element);
+    char *word =
+        panel.data() + k / packed.together * packed.wordBytes() + lane * packed.together * bits / 8;
+    auto set = [&](auto element) {
+      std::memcpy(word + place * sizeof(element), &element, sizeof(element));
+    };
+    switch (packed.element) {
+    case WeightType::f32:
+      return set(value);
+    case WeightType::f16:
+      return set(toHalf(value));
+    case WeightType::bf16:
+      return set(toBfloat(value));
+    case WeightType::int8:
+    case WeightType::int4:
+    case WeightType::int2:
+      int64_t bytes = packed.together * bits / 8;
+      word[place % bytes] |= static_cast<char>(static_cast<int>(value) << place / bytes * bits);
+    }
   }
 
   const PackStep &step;
   const PackedLayout &layout;
-  Open open;
+  PackedLayout packed;
+  MatrixReader::Open open;
+  bool isQuantising;
+  /// Rows of the slice's panels.
+  std::vector<float> lanes;
 };
 
 DictionaryAttr toAttr(Builder &b, const MatrixPart &part) {
@@ -126,7 +151,8 @@ DictionaryAttr toAttr(Builder &b, const MatrixPart &part) {
        b.getNamedAttr("element", mlir::TypeAttr::get(part.element)),
        b.getNamedAttr("group", number(part.group)), b.getNamedAttr("row", number(part.row)),
        b.getNamedAttr("groups", number(part.groups)), b.getNamedAttr("rows", number(part.rows)),
-       b.getNamedAttr("strides", b.getDenseI64ArrayAttr(part.strides))});
+       b.getNamedAttr("strides", b.getDenseI64ArrayAttr(part.strides)),
+       b.getNamedAttr("bytes", b.getStringAttr(part.bytes))});
 }
 
 /// Members of dictionaries that only toAttr writes: they are there.
@@ -139,6 +165,30 @@ StringRef text(DictionaryAttr attr, StringRef name) {
 
 } // namespace
 
+mlir::RankedTensorType packedType(mlir::MLIRContext *context, const PackedLayout &layout) {
+  Builder b(context);
+  auto element = [&]() -> mlir::Type {
+    switch (layout.element) {
+    case WeightType::f32:
+      return b.getF32Type();
+    case WeightType::f16:
+      return b.getF16Type();
+    case WeightType::bf16:
+      return b.getBF16Type();
+    case WeightType::int8:
+    case WeightType::int4:
+    case WeightType::int2:
+      return b.getI8Type();
+    }
+    llvm_unreachable("a type without a case");
+  };
+  return mlir::RankedTensorType::get(layout.shape(), element());
+}
+
+PackedLayout PackStep::packed() const {
+  return scales ? layout.perBlock(quantisationOf(layout.element).scale) : layout;
+}
+
 DictionaryAttr PackStep::toAttr(mlir::MLIRContext *context) const {
   Builder b(context);
   SmallVector<Attribute> list;
@@ -146,24 +196,31 @@ DictionaryAttr PackStep::toAttr(mlir::MLIRContext *context) const {
     list.push_back(moec::toAttr(b, part));
   auto number = [&](int64_t value) { return b.getI64IntegerAttr(value); };
   return b.getDictionaryAttr(
-      {b.getNamedAttr("step", b.getStringAttr(kStep)),
+      {b.getNamedAttr("step", b.getStringAttr(scales ? kScales : kElements)),
        b.getNamedAttr("groups", number(layout.groups)), b.getNamedAttr("n", number(layout.n)),
        b.getNamedAttr("k", number(layout.k)), b.getNamedAttr("width", number(layout.width)),
        b.getNamedAttr("gate", b.getStringAttr(kGates[static_cast<int>(layout.gate)])),
+       b.getNamedAttr("element", b.getStringAttr(nameOf(layout.element))),
+       b.getNamedAttr("together", number(layout.together)),
+       b.getNamedAttr("block", number(layout.block)),
        b.getNamedAttr("parts", b.getArrayAttr(list))});
 }
 
 Expected<PackStep> PackStep::parse(Attribute attr) {
   auto dictionary = dyn_cast<DictionaryAttr>(attr);
-  if (!dictionary || text(dictionary, "step") != kStep)
+  if (!dictionary || !is_contained({kElements, kScales}, text(dictionary, "step")))
     return createStringError("a recipe has a step that is not known");
   PackStep step;
+  step.scales = text(dictionary, "step") == kScales;
   step.layout = {
       .groups = number(dictionary, "groups"),
       .n = number(dictionary, "n"),
       .k = number(dictionary, "k"),
       .width = number(dictionary, "width"),
-      .gate = static_cast<GateRows>(find(kGates, text(dictionary, "gate")) - std::begin(kGates))};
+      .gate = static_cast<GateRows>(find(kGates, text(dictionary, "gate")) - std::begin(kGates)),
+      .element = weightTypeOf(text(dictionary, "element")),
+      .together = number(dictionary, "together"),
+      .block = number(dictionary, "block")};
   for (Attribute element : dictionary.getAs<mlir::ArrayAttr>("parts")) {
     auto part = cast<DictionaryAttr>(element);
     MatrixPart &to = step.parts.emplace_back();
@@ -175,6 +232,7 @@ Expected<PackStep> PackStep::parse(Attribute attr) {
     to.groups = number(part, "groups");
     to.rows = number(part, "rows");
     copy(part.getAs<mlir::DenseI64ArrayAttr>("strides").asArrayRef(), to.strides.begin());
+    to.bytes = text(part, "bytes").str();
   }
   return step;
 }
@@ -182,18 +240,19 @@ Expected<PackStep> PackStep::parse(Attribute attr) {
 Error pack(const PackStep &step, function_ref<Expected<const FileSlices *>(StringRef)> open,
            function_ref<void(ArrayRef<char>)> emit) {
   const PackedLayout &layout = step.layout;
-  int64_t panelElements = layout.k * layout.width;
-  int64_t perSlice =
-      std::max<int64_t>(1, kSliceBytes / (panelElements * static_cast<int64_t>(sizeof(float))));
-  std::vector<float> slice(std::min(perSlice, layout.panels()) * panelElements);
+  // Panels are read as f32, which is the larger side.
+  int64_t panelFloats = layout.width * layout.k, panelBytes = step.packed().panelBytes();
+  int64_t perSlice = std::clamp<int64_t>(
+      kSliceBytes / (panelFloats * static_cast<int64_t>(sizeof(float))), 1, layout.panels());
+  std::vector<char> slice(perSlice * panelBytes);
   PanelPacker packer(step, open);
   for (int64_t group = 0; group < layout.groups; ++group)
     for (int64_t first = 0; first < layout.panels(); first += perSlice) {
       int64_t last = std::min(first + perSlice, layout.panels());
-      MutableArrayRef<float> part(slice.data(), (last - first) * panelElements);
+      auto part = MutableArrayRef(slice).take_front((last - first) * panelBytes);
       if (Error error = packer.pack(group, first, last, part))
         return error;
-      emit({reinterpret_cast<const char *>(part.data()), part.size() * sizeof(float)});
+      emit(part);
     }
   return Error::success();
 }

@@ -1,8 +1,29 @@
 #include "passes/lower/KernelTable.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 using namespace mlir;
 
 namespace moec {
+
+std::optional<OperandTypes> OperandTypes::parse(StringRef weights, StringRef activations) {
+  OperandTypes types;
+  if (weights != "keep") {
+    if (!llvm::is_contained({"f32", "bf16", "int8", "int4"}, weights))
+      return std::nullopt;
+    types.weights = weightTypeOf(weights);
+  }
+  auto known = llvm::StringSwitch<std::optional<Activations>>(activations)
+                   .Case("", Activations::unstated)
+                   .Case("keep", Activations::keep)
+                   .Case("bf16", Activations::bf16)
+                   .Case("int8", Activations::int8)
+                   .Default(std::nullopt);
+  if (!known)
+    return std::nullopt;
+  types.activations = *known;
+  return types;
+}
 
 func::FuncOp KernelTable::insert(llvm::Any spec, func::FuncOp kernel) {
   symbols.insert(kernel, symbols.getOp()->getRegion(0).front().begin());
@@ -12,7 +33,7 @@ func::FuncOp KernelTable::insert(llvm::Any spec, func::FuncOp kernel) {
 
 Value KernelTable::packedWeight(TensorBuilder &b, const PackStep &step, StringRef name) {
   DictionaryAttr recipe = step.toAttr(b.getContext());
-  auto type = RankedTensorType::get(step.layout.shape(), b.getF32Type());
+  RankedTensorType type = packedType(b.getContext(), step.packed());
   rt::WeightOp &weight = weights[recipe];
   if (!weight) {
     OpBuilder::InsertionGuard guard(b);
@@ -22,7 +43,7 @@ Value KernelTable::packedWeight(TensorBuilder &b, const PackStep &step, StringRe
                                        b.getNamedAttr("offset", b.getI64IntegerAttr(first.offset)),
                                        b.getNamedAttr("length", b.getI64IntegerAttr(0))});
     auto stored = TypeAttr::get(type);
-    weight = rt::WeightOp::create(b, b.getStringAttr(name + ".packed"), stored, source, stored,
+    weight = rt::WeightOp::create(b, b.getStringAttr(name), stored, source, stored,
                                   b.getArrayAttr(recipe));
     symbols.insert(weight, symbols.getOp()->getRegion(0).front().begin());
   }

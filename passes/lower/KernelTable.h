@@ -9,15 +9,30 @@
 #include "lib/weights/Pack.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/Any.h"
+#include <optional>
 
 namespace moec {
+
+/// What the user wants operands of products to be.
+struct OperandTypes {
+  /// Of weights that are floats; none: as they are.
+  std::optional<WeightType> weights;
+  /// What rows may be rounded to: where nothing is stated, what the model
+  /// permits.
+  enum class Activations { unstated, keep, bf16, int8 } activations = Activations::unstated;
+
+  /// From the words of the command line; none if one is not known.
+  static std::optional<OperandTypes> parse(llvm::StringRef weights, llvm::StringRef activations);
+};
 
 /// Adds what selected kernels need to a module, equal things once.
 class KernelTable {
 public:
-  KernelTable(mlir::ModuleOp module, const Chip &chip) : symbols(module), chip(chip) {}
+  KernelTable(mlir::ModuleOp module, const Chip &chip, const OperandTypes &operands)
+      : symbols(module), chip(chip), operands(operands) {}
 
   const Chip &getChip() const { return chip; }
+  const OperandTypes &getOperandTypes() const { return operands; }
 
   /// The kernel that `spec` describes: a value with operator==, and with
   /// build(builder, chip), which generates it.
@@ -29,16 +44,21 @@ public:
     return insert(spec, spec.build(builder, chip));
   }
 
-  /// The packed matrices, as a tensor. A name of the model is part of theirs.
+  /// What the step packs, as a tensor called `name`.
   mlir::Value packedWeight(TensorBuilder &b, const PackStep &step, llvm::StringRef name);
+
+  /// The launch that made int8 of the rows `x` in blocks of `block`; null before.
+  rt::LaunchOp &quantised(mlir::Value x, int64_t block) { return quantisedRows[{x, block}]; }
 
 private:
   mlir::func::FuncOp insert(llvm::Any spec, mlir::func::FuncOp kernel);
 
   mlir::SymbolTable symbols;
   const Chip &chip;
+  OperandTypes operands;
   std::vector<std::pair<llvm::Any, mlir::func::FuncOp>> kernels;
   llvm::DenseMap<mlir::Attribute, rt::WeightOp> weights;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, rt::LaunchOp> quantisedRows;
 };
 
 /// Launches `kernel` into `outputs`; `op` is what it computes, for profiles.

@@ -2,6 +2,7 @@
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -30,9 +31,15 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
       getOperation().emitError("no chip is called '") << chip << "'";
       return signalPassFailure();
     }
+    std::optional<OperandTypes> operands = OperandTypes::parse(weights, activations);
+    if (!operands) {
+      getOperation().emitError("weights '")
+          << weights << "' or activations '" << activations << "' are not known";
+      return signalPassFailure();
+    }
     if (!main)
       return;
-    KernelTable table(getOperation(), *known);
+    KernelTable table(getOperation(), *known, *operands);
     SmallVector<Operation *> operations;
     main.walk([&](Operation *op) { operations.push_back(op); });
     IRRewriter rewriter(&getContext());

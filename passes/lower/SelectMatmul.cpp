@@ -1,7 +1,9 @@
 //===- SelectMatmul.cpp - products by weights become matmul kernels --------===//
 #include "lib/kernels/cpu/Matmul.h"
+#include "lib/kernels/cpu/QuantizeRows.h"
+#include "lib/weights/Quantize.h"
 #include "passes/lower/KernelTable.h"
-#include "passes/lower/WeightView.h"
+#include "passes/lower/PackedMatrices.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Matchers.h"
@@ -11,10 +13,15 @@ using namespace mlir;
 namespace moec {
 namespace {
 
+using Activations = OperandTypes::Activations;
+
+/// Longer blocks of integers could overflow sums of 32 bits.
+constexpr int64_t kLongestExactBlock = 1 << 15;
+
 Type elementOf(Value tensor) { return cast<ShapedType>(tensor.getType()).getElementType(); }
 
 /// A tensor [dynamic, columns], as kernels take them.
-RankedTensorType rowsType(int64_t columns, Type element) {
+RankedTensorType tensorOf(int64_t columns, Type element) {
   return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
 }
 
@@ -23,11 +30,12 @@ bool isZeroFill(Value tensor) {
   return fill && matchPattern(fill.value(), m_AnyZeroFloat());
 }
 
-/// The view with rows and columns exchanged.
-WeightView transposed(WeightView view) {
-  std::swap(view.sizes[0], view.sizes[1]);
-  std::swap(view.strides[0], view.strides[1]);
-  return view;
+Value converted(TensorBuilder &b, Value tensor, Type element) {
+  if (elementOf(tensor) == element)
+    return tensor;
+  SmallVector<unsigned> dims = llvm::to_vector(llvm::seq<unsigned>(0, b.sizes(tensor).size()));
+  return b.compute(b.sizes(tensor), {{tensor, dims}}, element,
+                   [&](TensorBuilder &b, ValueRange v) { return b.convert(v[0], element); });
 }
 
 GateRows gateRows(moe::ActivationAttr activation) {
@@ -36,33 +44,84 @@ GateRows gateRows(moe::ActivationAttr activation) {
   return activation.getGate() == moe::Gate::interleaved ? GateRows::interleaved : GateRows::halves;
 }
 
-/// The packing of a grouped product's matrices; those of a separate gate are
-/// the halves of one.
-std::optional<PackStep> packStep(moe::GroupedMatmulOp op, const Chip &chip) {
-  PackStep step;
-  for (Value tensor : {op.getW(), op.getWUp()}) {
-    if (!tensor)
-      continue;
-    std::optional<WeightView> view = WeightView::of(tensor);
-    std::optional<MatrixPart> part = view ? view->asMatrixPart() : std::nullopt;
-    if (!part)
-      return std::nullopt;
-    part->row = step.layout.n;
-    step.layout.n += part->rows;
-    step.layout.groups = part->groups;
-    step.layout.k = view->sizes[2];
-    step.parts.push_back(*part);
-  }
-  step.layout.gate = gateRows(op.getActivationAttr());
-  step.layout.width = matmulTile(chip).width();
-  return step;
+/// What the rows of a product are, and what they are multiplied as.
+struct RowTypes {
+  Rows rows = Rows::f32;
+  /// What they are rounded to before, if anything.
+  Type rounded;
+};
+
+/// `mayRound` is the model's permission to round them to int8.
+RowTypes chooseRows(const KernelTable &table, const PackedMatrices &matrices, Type x,
+                    bool mayRound) {
+  const PackedLayout &layout = matrices.elements.layout;
+  Activations wanted = table.getOperandTypes().activations;
+  if (wanted == Activations::unstated && mayRound)
+    wanted = Activations::int8;
+  bool isExact = !matrices.zeros || isInteger(matrices.zeros->layout.element);
+  if (wanted == Activations::int8 && isInteger(layout.element) && isExact &&
+      layout.block <= kLongestExactBlock)
+    return {Rows::int8, {}};
+  if (layout.element != WeightType::bf16 || (wanted != Activations::bf16 && !x.isBF16()))
+    return {};
+  return {table.getChip().avx512bf16 ? Rows::bf16 : Rows::f32, BFloat16Type::get(x.getContext())};
 }
 
-/// [bias | bias_up] as one tensor [groups,n], null without biases.
+/// Rows in int8, their scales and sums; made once for all products of x.
+ValueRange quantised(KernelTable &table, TensorBuilder &b, Value x, const QuantizeRows &spec) {
+  rt::LaunchOp &launch = table.quantised(x, spec.block);
+  if (launch && launch->getBlock() == b.getInsertionBlock())
+    return launch.getResults();
+  func::FuncOp kernel = table.kernel(spec);
+  OpFoldResult rows = b.size(x, 0);
+  Value input = b.castTo(converted(b, x, b.getF32Type()), tensorOf(spec.k, b.getF32Type()));
+  SmallVector<Value> outputs;
+  SmallVector<Type> types;
+  for (Type type : spec.resultTypes(b)) {
+    auto memref = cast<MemRefType>(type);
+    auto result = RankedTensorType::get(memref.getShape(), memref.getElementType());
+    Value empty = tensor::EmptyOp::create(b, {rows, b.getIndexAttr(memref.getShape()[1])},
+                                          memref.getElementType());
+    outputs.push_back(b.castTo(empty, result));
+    types.push_back(result);
+  }
+  launch = rt::LaunchOp::create(b, types, kernel.getSymName(), b.index(rows), input, outputs);
+  launch->setAttr("rt.op", b.getStringAttr("quantize"));
+  return launch.getResults();
+}
+
+/// The rows as the kernel takes them.
+SmallVector<Value> rowOperands(KernelTable &table, TensorBuilder &b, Value x, const Matmul &matmul,
+                               const RowTypes &types) {
+  int64_t k = matmul.layout.k;
+  if (types.rows == Rows::int8)
+    return quantised(table, b, x, {k, matmul.block()});
+  if (types.rounded)
+    x = converted(b, x, types.rounded);
+  Type element = types.rows == Rows::bf16 ? types.rounded : b.getF32Type();
+  return {b.castTo(converted(b, x, element), tensorOf(k, element))};
+}
+
+/// The matrices as the kernel takes them.
+SmallVector<Value> matrixOperands(KernelTable &table, TensorBuilder &b,
+                                  const PackedMatrices &matrices) {
+  SmallVector<Value> operands{table.packedWeight(b, matrices.elements, matrices.name + ".packed")};
+  if (matrices.scales)
+    operands.push_back(table.packedWeight(b, *matrices.scales, matrices.name + ".scales"));
+  if (matrices.zeros)
+    operands.push_back(table.packedWeight(b, *matrices.zeros, matrices.name + ".zeros"));
+  return operands;
+}
+
+/// [bias | bias_up] as one tensor [groups,n] of f32, null without biases.
 Value joinedBias(TensorBuilder &b, moe::GroupedMatmulOp op, const PackedLayout &layout) {
   Value bias = op.getBias(), up = op.getBiasUp();
-  if (!bias || !op.getWUp())
+  if (!bias)
     return bias;
+  bias = converted(b, bias, b.getF32Type());
+  if (!op.getWUp())
+    return bias;
+  up = converted(b, up, b.getF32Type());
   OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
   OpFoldResult groups = b.getIndexAttr(layout.groups), half = b.getIndexAttr(layout.n / 2);
   Value joined = tensor::EmptyOp::create(b, {layout.groups, layout.n}, b.getF32Type());
@@ -70,69 +129,86 @@ Value joinedBias(TensorBuilder &b, moe::GroupedMatmulOp op, const PackedLayout &
   return tensor::InsertSliceOp::create(b, up, joined, {zero, half}, {groups, half}, {one, one});
 }
 
+/// The product that multiplies rows of type `x` by the matrices; of what they
+/// are rounded to depends how they are packed.
+Matmul productOf(const KernelTable &table, PackedMatrices &matrices, const RowTypes &types) {
+  matrices.setWidth(matmulTile(table.getChip(), types.rows).width());
+  Matmul matmul{.layout = matrices.elements.layout, .x = types.rows};
+  if (matrices.scales)
+    matmul.scales = matrices.scales->packed().element;
+  if (matrices.zeros)
+    matmul.zeros = matrices.zeros->layout.element;
+  return matmul;
+}
+
 } // namespace
 
 LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, linalg::MatmulOp op) {
-  Value x = op.getInputs()[0], init = op.getOutputs()[0];
-  std::optional<WeightView> view = WeightView::of(op.getInputs()[1]);
-  if (!view || op.hasUserDefinedMaps() || !elementOf(x).isF32() || !elementOf(init).isF32())
+  Value x = op.getInputs()[0], w = op.getInputs()[1], init = op.getOutputs()[0];
+  if (op.hasUserDefinedMaps() || !elementOf(init).isF32() || !isZeroFill(init) ||
+      !isa<FloatType>(elementOf(x)) || elementOf(x).isF64())
     return failure();
-  if (!elementOf(op.getInputs()[1]).isF32() || !isZeroFill(init))
+  std::optional<PackedMatrices> matrices =
+      PackedMatrices::ofTransposed(w, table.getOperandTypes().weights);
+  if (!matrices)
     return failure();
-  std::optional<MatrixPart> part = transposed(*view).asMatrixPart();
-  if (!part)
-    return failure();
-  int64_t k = view->sizes[0], n = view->sizes[1];
-  PackStep step{{1, n, k, matmulTile(table.getChip()).width(), GateRows::none}, {*part}};
-  Matmul matmul{.layout = step.layout};
+  RowTypes types = chooseRows(table, *matrices, elementOf(x), /*mayRound=*/false);
+  Matmul matmul = productOf(table, *matrices, types);
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   OpFoldResult rows = b.size(x, 0);
-  Value weights = table.packedWeight(b, step, view->weight.getSymName());
-  Value y = launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)),
-                   {b.castTo(x, rowsType(k, b.getF32Type())), weights}, rowsType(n, b.getF32Type()),
-                   {rows, b.getIndexAttr(n)}, "matmul");
+  SmallVector<Value> inputs = rowOperands(table, b, x, matmul, types);
+  inputs.append(matrixOperands(table, b, *matrices));
+  int64_t n = matmul.layout.n;
+  Value y = launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
+                   tensorOf(n, b.getF32Type()), {rows, b.getIndexAttr(n)}, "matmul");
   rewriter.replaceOp(op, b.castTo(y, op.getResult(0).getType()));
   return success();
 }
 
 LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
-  bool isF32 = elementOf(op.getX()).isF32() && elementOf(op.getW()).isF32() &&
-               op.getElement().isF32() && (!op.getBias() || elementOf(op.getBias()).isF32());
-  if (!isF32 || op.getQuant() || op.getInputScales() || op.getExperts() || !op.getOffsets())
+  Type x = elementOf(op.getX());
+  if (op.getInputScales() || op.getExperts() || x.isF64() || op.getElement().isF64())
     return failure();
-  if (!op.getBias() != !op.getBiasUp() && op.getWUp())
+  if (op.getWUp() && !op.getBias() != !op.getBiasUp())
     return failure();
-  std::optional<PackStep> step = packStep(op, table.getChip());
-  if (!step)
+  int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
+  std::optional<PackedMatrices> matrices =
+      PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
+                         gateRows(op.getActivationAttr()), table.getOperandTypes().weights);
+  if (!matrices)
     return failure();
-  const PackedLayout &layout = step->layout;
-  Matmul matmul{.layout = layout,
-                .hasRows = static_cast<bool>(op.getSlots()),
-                .rowDivisor = static_cast<int64_t>(op.getSlotsPerRow()),
-                .hasOffsets = true,
-                .hasBias = static_cast<bool>(op.getBias()),
-                .activation = op.getActivationAttr()};
+  RowTypes types = chooseRows(table, *matrices, x, op.getInt8Rows());
+  Matmul matmul = productOf(table, *matrices, types);
+  matmul.hasRows = static_cast<bool>(op.getSlots());
+  matmul.rowDivisor = static_cast<int64_t>(op.getSlotsPerRow());
+  matmul.hasOffsets = static_cast<bool>(op.getOffsets());
+  matmul.hasBias = static_cast<bool>(op.getBias());
+  matmul.activation = op.getActivationAttr();
+  const PackedLayout &layout = matmul.layout;
+  if (!matmul.hasOffsets && layout.groups != 1)
+    return failure();
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
-  SmallVector<Value> inputs{b.castTo(op.getX(), rowsType(layout.k, f32))};
+  SmallVector<Value> inputs = rowOperands(table, b, op.getX(), matmul, types);
   if (op.getSlots())
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
   int64_t offsets = inputs.size();
-  inputs.push_back(b.castTo(op.getOffsets(), RankedTensorType::get({layout.groups + 1}, i32)));
-  inputs.push_back(table.packedWeight(b, *step, WeightView::of(op.getW())->weight.getSymName()));
+  if (op.getOffsets())
+    inputs.push_back(b.castTo(op.getOffsets(), RankedTensorType::get({layout.groups + 1}, i32)));
+  inputs.append(matrixOperands(table, b, *matrices));
   if (Value bias = joinedBias(b, op, layout))
     inputs.push_back(b.castTo(bias, RankedTensorType::get({layout.groups, layout.n}, f32)));
   OpFoldResult rows = b.size(op.getSlots() ? op.getSlots() : op.getX(), 0);
   int64_t columns = layout.resultColumns();
   Value y =
       launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
-             rowsType(columns, f32), {rows, b.getIndexAttr(columns)}, op->getName().getStringRef());
+             tensorOf(columns, f32), {rows, b.getIndexAttr(columns)}, op->getName().getStringRef());
   // Profiles tell an expert's tokens once: where they are gathered.
-  if (op.getSlots())
+  if (op.getSlots() && op.getOffsets())
     y.getDefiningOp()->setAttr(rt::LaunchOp::kOffsetsAttr, b.getI64IntegerAttr(offsets));
-  rewriter.replaceOp(op, b.castTo(y, op.getType()));
+  rewriter.replaceOp(op, b.castTo(converted(b, y, op.getElement()), op.getType()));
   return success();
 }
 

@@ -7,20 +7,30 @@
 namespace moec {
 
 /// Elements of a weight, by strides: what remains of transposes, slices and
-/// reshapes of a mapped tensor once nothing computes them.
+/// reshapes of a mapped tensor once nothing computes them. Floats that are
+/// only widened are the same floats.
 struct WeightView {
+  /// Null if a constant is viewed.
   mutable rt::WeightOp weight;
+  mlir::DenseElementsAttr constant;
   /// In elements.
   int64_t offset = 0;
   llvm::SmallVector<int64_t> sizes, strides;
 
-  /// The weight behind a tensor, if its elements are a weight's, in any order.
+  /// The weight or constant behind a tensor, if its elements are those, in any
+  /// order.
   static std::optional<WeightView> of(mlir::Value tensor);
+
+  /// What the elements are stored as.
+  mlir::Type element() const;
+  /// A name for what is made of it.
+  std::string name() const;
 
   /// The view [groups,rows,columns] as rows of matrices; one group if there are
   /// two dimensions. None if neither rows nor columns are contiguous, or the
-  /// elements are not floats that can be packed.
-  std::optional<MatrixPart> asMatrixPart() const;
+  /// elements cannot be packed. Bytes are read as integers of `bits`, along the
+  /// last dimension.
+  std::optional<MatrixPart> asMatrixPart(int64_t bits = 8) const;
 };
 
 } // namespace moec

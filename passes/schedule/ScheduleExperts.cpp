@@ -34,12 +34,13 @@ struct ScheduleExperts : OpRewritePattern<ExpertsOp> {
     auto first = GroupedMatmulOp::create(
         rewriter, loc, op.getX(), in.weights, permute.getSlots(), permute.getOffsets(),
         /*experts=*/none, scales, in.bias, in.scales, in.zeroPoints, up.weights, up.bias, up.scales,
-        up.zeroPoints, hidden.getElementType(), topK, op.getActivationAttr(), op.getQuantAttr());
+        up.zeroPoints, hidden.getElementType(), topK, op.getActivationAttr(), op.getQuantAttr(),
+        op.getInt8Rows());
     auto second = GroupedMatmulOp::create(
         rewriter, loc, first, out.weights, /*slots=*/none, permute.getOffsets(), /*experts=*/none,
         /*input_scales=*/none, out.bias, out.scales, out.zeroPoints, none, none, none, none,
         rewriter.getF32Type(), /*slots_per_row=*/1, /*activation=*/ActivationAttr(),
-        op.getQuantAttr());
+        op.getQuantAttr(), op.getInt8Rows());
     Value weights = op.getScaleInput() ? none : Value(op.getWeights());
     auto combine = CombineOp::create(rewriter, loc, second, permute.getPositions(), weights,
                                      /*addend=*/none, hidden.getElementType());

@@ -1,5 +1,6 @@
 // The demo model gives the same bits whatever the batch, the padding, the split
-// of a prompt and the number of threads, on every chip level of this machine.
+// of a prompt and the number of threads, on every chip level of this machine and
+// for every type of weights and activations.
 #include "test/e2e/DemoModel.h"
 
 #include "gtest/gtest.h"
@@ -17,15 +18,27 @@ constexpr int kRounds = 20;
 /// Keys of an attention chunk: lengths and splits should straddle them.
 constexpr int64_t kChunk = 64;
 
-class DemoBits : public testing::TestWithParam<const char *> {
+struct Variant {
+  std::string chip, weights = "keep", activations = "keep";
+  std::string name() const {
+    std::string name = chip + "_" + weights + "_" + activations;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+  }
+};
+
+class DemoBits : public testing::TestWithParam<Variant> {
 protected:
   void SetUp() override {
     static std::map<std::string, Model> models;
-    auto known = models.find(GetParam());
+    auto known = models.find(GetParam().name());
     if (known == models.end()) {
       moec::CompileOptions options;
-      options.chip = GetParam();
-      known = models.emplace(GetParam(), compileAndLoad(kDemoFolder / "demo.onnx", options)).first;
+      options.chip = GetParam().chip;
+      options.weights = GetParam().weights;
+      options.activations = GetParam().activations;
+      Model compiled = compileAndLoad(kDemoFolder / "demo.onnx", options);
+      known = models.emplace(GetParam().name(), std::move(compiled)).first;
     }
     model = known->second.get();
     if (!model && std::string(moec_last_error()).find("this machine lacks") != std::string::npos)
@@ -142,14 +155,12 @@ TEST_P(DemoBits, TruncatedStateIsTheStateOfThePrefix) {
   });
 }
 
-std::string chipName(const testing::TestParamInfo<const char *> &info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Chips, DemoBits,
-                         testing::Values("x86-64-v2", "x86-64-v3", "x86-64-v4", "native"),
-                         chipName);
+INSTANTIATE_TEST_SUITE_P(
+    Variants, DemoBits,
+    testing::Values(Variant{"x86-64-v2"}, Variant{"x86-64-v3"}, Variant{"x86-64-v4"},
+                    Variant{"native"}, Variant{"native", "bf16", "bf16"}, Variant{"native", "int8"},
+                    Variant{"native", "int4"}, Variant{"native", "int8", "int8"},
+                    Variant{"native", "int4", "int8"}, Variant{"x86-64-v3", "int4", "int8"}),
+    [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -18,7 +18,11 @@ using namespace moec::test;
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+/// Of models whose arithmetic is kept.
 constexpr double kFloatLimit = 1e-9;
+/// Of models that permit to round activations to eight bits (accuracy_level 4);
+/// ONNX Runtime stays within 1.1e-4.
+constexpr double kRoundedLimit = 1.5e-4;
 
 const fs::path kModels = MOEC_TEST_MODELS;
 
@@ -61,12 +65,13 @@ public:
     return inputs;
   }
 
-  void expectReference(moec_model *model, const std::vector<moec_tensor> &outputs) const {
+  void expectReference(moec_model *model, const std::vector<moec_tensor> &outputs,
+                       double limit = kFloatLimit) const {
     for (const auto &[name, path] : description["outputs"].items()) {
       int32_t index = moec_model_find_output(model, name.c_str());
       ASSERT_GE(index, 0) << "no output " << name;
       EXPECT_LT(calcDiff(toNumbers(outputs[index]), readNumbers(folder / path.get<std::string>())),
-                kFloatLimit)
+                limit)
           << name;
     }
   }
@@ -91,6 +96,7 @@ protected:
     isDevice = options.target != "cpu";
     if (const char *chip = std::getenv("MOEC_TEST_CHIP"))
       options.chip = chip;
+    options.activations = "keep";
     model = compileAndLoad(onnx, options);
     ASSERT_TRUE(model);
   }
@@ -161,6 +167,31 @@ TEST_P(ModelCases, MatchTheirReferencesBitForBitEveryWay) {
     return;
   expectSame(runAll(Past::callers, 2), "two threads");
   expectSame(runAll(Past::sessions, 2), "state kept by the session, two threads");
+}
+
+/// Where the model permits it and the user says nothing, activations are
+/// rounded: the results are others, but near.
+TEST(RoundedActivations, StayNearTheReference) {
+  fs::path folder = kModels / "exports/gpt-oss-genai-int4";
+  std::vector<std::vector<double>> logits;
+  for (const char *activations : {"keep", ""}) {
+    Case prompt(folder);
+    moec::CompileOptions options;
+    options.contribSemantics = prompt.contribSemantics();
+    options.activations = activations;
+    Model model = compileAndLoad(folder / "model.onnx", options);
+    ASSERT_TRUE(model);
+    Session session = createSession(model.get());
+    std::vector<moec_tensor> inputs = prompt.readInputs(model.get());
+    std::vector<moec_tensor> outputs(moec_model_output_count(model.get()));
+    ASSERT_EQ(moec_session_run(session.get(), inputs.data(), outputs.data()), MOEC_OK)
+        << moec_last_error();
+    prompt.expectReference(model.get(), outputs, kRoundedLimit);
+    logits.push_back(toNumbers(outputs[moec_model_find_output(model.get(), "logits")]));
+  }
+  double difference = calcDiff(logits[0], logits[1]);
+  std::printf("rounding activations changes the logits by %.1e\n", difference);
+  EXPECT_GT(difference, kFloatLimit);
 }
 
 std::string modelName(const testing::TestParamInfo<fs::path> &info) {

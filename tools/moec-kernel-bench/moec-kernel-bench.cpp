@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/kernels/cpu/LaunchProgram.h"
 #include "lib/kernels/cpu/Matmul.h"
+#include "lib/kernels/cpu/QuantizeRows.h"
+#include "lib/weights/Quantize.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "moec/Compiler.h"
@@ -26,16 +28,16 @@ namespace {
 /// Memory in huge pages, where the system has them.
 class HugeArray {
 public:
-  explicit HugeArray(size_t count) : bytes(llvm::alignTo(count * sizeof(float), kPage) + kPage) {
+  explicit HugeArray(size_t size) : bytes(llvm::alignTo(size, kPage) + kPage) {
     memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     madvise(memory, bytes, MADV_HUGEPAGE);
-    data = reinterpret_cast<float *>(llvm::alignTo(reinterpret_cast<uintptr_t>(memory), kPage));
-    // Equal but not trivial values: speed does not depend on them.
-    std::fill_n(data, count, 0.01f);
+    data = reinterpret_cast<char *>(llvm::alignTo(reinterpret_cast<uintptr_t>(memory), kPage));
+    // Bytes that are small numbers in every type: speed does not depend on them.
+    std::fill_n(data, size, 0x2c);
   }
   HugeArray(const HugeArray &) = delete;
   ~HugeArray() { munmap(memory, bytes); }
-  float *data;
+  char *data;
 
 private:
   static constexpr size_t kPage = 2 << 20;
@@ -43,39 +45,69 @@ private:
   void *memory;
 };
 
+/// What is multiplied.
+struct Operands {
+  WeightType weights;
+  Rows rows;
+};
+
+/// Bytes of a row of x as kernels take it, without scales.
+int64_t rowBytes(int64_t k, Rows rows) {
+  return rows == Rows::f32 ? 4 * k : rows == Rows::bf16 ? 2 * k : llvm::alignTo(k, 16);
+}
+
 class CompiledMatmul {
 public:
-  CompiledMatmul(MLIRContext &context, const Matmul &matmul, const std::string &chipName)
-      : matmul(matmul) {
+  CompiledMatmul(MLIRContext &context, const Matmul &given, const Operands &operands,
+                 const std::string &chipName)
+      : matmul(given) {
     Chip chip = *parseChip(chipName);
-    this->matmul.layout.width = matmulTile(chip).width();
+    PackedLayout &layout = matmul.layout;
+    matmul.x = operands.rows;
+    layout.element = operands.weights;
+    layout.width = matmulTile(chip, matmul.x).width();
+    layout.inWords();
+    if (isInteger(layout.element)) {
+      layout.block = quantisationOf(layout.element).block;
+      matmul.scales = quantisationOf(layout.element).scale;
+    }
+    unsigned rows = !matmul.hasRows ? 0 : matmul.x == Rows::int8 ? 3 : 1;
     auto program = launchProgram(
-        context, [&](OpBuilder &builder) { return this->matmul.build(builder, chip); },
-        matmul.hasRows ? 1 : 0,
-        [&](OpBuilder &builder, Value rows) {
-          return this->matmul.grid(builder, builder.getUnknownLoc(), rows);
+        context, [&](OpBuilder &builder) { return matmul.build(builder, chip); }, rows,
+        [&](OpBuilder &builder, Value count) {
+          return matmul.grid(builder, builder.getUnknownLoc(), count);
         });
     CompileOptions options;
     options.chip = chipName;
     model = compileInProcess(*program, options);
-    auto shape = this->matmul.layout.shape();
-    weights = std::make_unique<HugeArray>(shape[0] * shape[1] * shape[2] * shape[3]);
+    weights = allocate(layout);
+    scales = allocate(layout.perBlock(matmul.scales));
   }
 
   /// Indices of a grouped product's grid, without those of rows in no group.
   int64_t groupedGrid() const { return matmul.layout.groups * matmul.layout.panels(); }
 
-  void run(float *x, int64_t xRows, int32_t *rows, int32_t *offsets, float *y, int64_t yRows,
+  void run(char *x, int64_t xRows, int32_t *rows, int32_t *offsets, char *y, int64_t yRows,
            int64_t grid) const {
     int32_t status = 0;
+    const PackedLayout &layout = matmul.layout;
     std::vector<uint64_t> arguments;
     auto push = [&](auto *pointer) { arguments.push_back(reinterpret_cast<uint64_t>(pointer)); };
     push(&status);
-    auto pushRows = [&](float *data, int64_t count, int64_t columns) {
+    auto pushRows = [&](char *data, int64_t count, int64_t columns) {
       push(data);
       arguments.insert(arguments.end(), {uint64_t(count), uint64_t(columns)});
     };
-    pushRows(x, xRows, matmul.layout.k);
+    if (matmul.x == Rows::int8) {
+      QuantizeRows spec{layout.k, matmul.block()};
+      // Scales and sums are read from what follows the rows.
+      char *after = x + xRows * spec.paddedColumns();
+      pushRows(x, xRows, spec.paddedColumns());
+      pushRows(after, xRows, spec.blocks());
+      pushRows(after + 4 * xRows * spec.blocks(), xRows, spec.blocks());
+    } else {
+      pushRows(x, xRows, layout.k);
+    }
     if (matmul.hasRows) {
       push(rows);
       arguments.push_back(yRows);
@@ -83,37 +115,53 @@ public:
     if (matmul.hasOffsets)
       push(offsets);
     push(weights->data);
-    pushRows(y, yRows, matmul.layout.resultColumns());
+    if (isInteger(layout.element))
+      push(scales->data);
+    pushRows(y, yRows, layout.resultColumns());
     model->module()->kernels[0](arguments.data(), 0, grid);
   }
 
 private:
+  static std::unique_ptr<HugeArray> allocate(const PackedLayout &layout) {
+    return std::make_unique<HugeArray>(layout.groups * layout.panels() * layout.panelBytes());
+  }
+
   Matmul matmul;
   std::unique_ptr<CompiledModel> model;
-  std::unique_ptr<HugeArray> weights;
+  std::unique_ptr<HugeArray> weights, scales;
 };
 
 void print(llvm::StringRef name, int64_t rows, double seconds, double flops, double bytes) {
-  llvm::outs() << llvm::left_justify(name, 24)
+  llvm::outs() << llvm::left_justify(name, 36)
                << llvm::format("%6ld rows %10.3f ms %8.1f GF/s %7.1f GB/s of weights\n",
                                static_cast<long>(rows), seconds * 1e3, flops / seconds / 1e9,
                                bytes / seconds / 1e9);
 }
 
-void benchDense(MLIRContext &context, const std::string &chip, ArrayRef<int64_t> counts) {
+std::string title(llvm::StringRef what, const Operands &operands) {
+  const char *rows[] = {"f32", "bf16", "int8"};
+  return (what + " " + nameOf(operands.weights) + " x " + rows[static_cast<int>(operands.rows)])
+      .str();
+}
+
+void benchDense(MLIRContext &context, const std::string &chip, const Operands &operands,
+                ArrayRef<int64_t> counts) {
   constexpr int64_t kN = 7168, kK = 1024;
-  CompiledMatmul matmul(context, {.layout = {.n = kN, .k = kK}}, chip);
+  CompiledMatmul matmul(context, {.layout = {.n = kN, .k = kK}}, operands, chip);
   for (int64_t rows : counts) {
-    HugeArray x(rows * kK), y(rows * kN);
-    int64_t grid = kN / matmulTile(*parseChip(chip)).width() * llvm::divideCeil(rows, 96);
+    HugeArray x(2 * rows * rowBytes(kK, operands.rows)), y(4 * rows * kN);
+    int64_t grid =
+        kN / matmulTile(*parseChip(chip), operands.rows).width() * llvm::divideCeil(rows, 96);
     double seconds =
         median([&] { matmul.run(x.data, rows, nullptr, nullptr, y.data, rows, grid); });
-    print("dense 7168x1024", rows, seconds, 2.0 * rows * kN * kK, sizeof(float) * kN * kK);
+    print(title("dense", operands), rows, seconds, 2.0 * rows * kN * kK,
+          bitsOf(operands.weights) / 8.0 * kN * kK);
   }
 }
 
 /// Both products of the experts of a Mixture-of-Experts block.
-void benchExperts(MLIRContext &context, const std::string &chip, ArrayRef<int64_t> counts) {
+void benchExperts(MLIRContext &context, const std::string &chip, const Operands &operands,
+                  ArrayRef<int64_t> counts) {
   constexpr int64_t kExperts = 8, kHidden = 1024, kInner = 3584, kTopK = 2;
   context.loadDialect<moe::MoeDialect>();
   auto swiglu = moe::ActivationAttr::get(&context, moe::Function::silu, moe::Gate::halves,
@@ -124,7 +172,7 @@ void benchExperts(MLIRContext &context, const std::string &chip, ArrayRef<int64_
             .hasOffsets = true,
             .activation = swiglu};
   Matmul out{.layout = {.groups = kExperts, .n = kHidden, .k = kInner}, .hasOffsets = true};
-  CompiledMatmul first(context, in, chip), second(context, out, chip);
+  CompiledMatmul first(context, in, operands, chip), second(context, out, operands, chip);
   std::mt19937 random(1);
   for (int64_t tokens : counts) {
     int64_t slots = tokens * kTopK;
@@ -141,14 +189,17 @@ void benchExperts(MLIRContext &context, const std::string &chip, ArrayRef<int64_
       offsets.push_back(rows.size());
       used += !list.empty();
     }
-    HugeArray x(tokens * kHidden), a(slots * kInner), y(slots * kHidden);
+    HugeArray x(2 * tokens * rowBytes(kHidden, operands.rows)), y(4 * slots * kHidden);
+    // Activations are read as rows of the operands' type; making those of what
+    // the first product writes is not timed.
+    HugeArray a(8 * slots * kInner);
     double seconds = median([&] {
       first.run(x.data, tokens, rows.data(), offsets.data(), a.data, slots, first.groupedGrid());
       second.run(a.data, slots, nullptr, offsets.data(), y.data, slots, second.groupedGrid());
     });
     double products = 3.0 * kHidden * kInner;
-    print("experts 8x1024x3584 top2", tokens, seconds, 2 * slots * products,
-          sizeof(float) * used * products);
+    print(title("experts", operands), tokens, seconds, 2 * slots * products,
+          bitsOf(operands.weights) / 8.0 * used * products);
   }
 }
 
@@ -161,6 +212,11 @@ int main(int argc, char **argv) {
                                   llvm::cl::init("native"), llvm::cl::cat(category));
   llvm::cl::list<int64_t> rows("rows", llvm::cl::desc("numbers of rows or tokens"),
                                llvm::cl::CommaSeparated, llvm::cl::cat(category));
+  llvm::cl::list<std::string> weights("weights", llvm::cl::desc("f32, f16, bf16, int8, int4"),
+                                      llvm::cl::CommaSeparated, llvm::cl::cat(category));
+  llvm::cl::opt<std::string> activations(
+      "activations", llvm::cl::desc("f32, bf16 (by weights of bf16), int8 (by those of integers)"),
+      llvm::cl::init("f32"), llvm::cl::cat(category));
   llvm::cl::HideUnrelatedOptions(category);
   llvm::cl::ParseCommandLineOptions(argc, argv, "times generated kernels, one thread\n");
   if (!parseChip(chip)) {
@@ -174,8 +230,23 @@ int main(int argc, char **argv) {
   std::vector<int64_t> counts(rows.begin(), rows.end());
   if (counts.empty())
     counts = {1, 4, 16, 32, 256};
-  benchDense(context, chip, counts);
-  benchExperts(context, chip, counts);
+  std::vector<std::string> types(weights.begin(), weights.end());
+  if (types.empty())
+    types = {"f32"};
+  for (const std::string &type : types)
+    if (!llvm::is_contained({"f32", "f16", "bf16", "int8", "int4"}, type)) {
+      llvm::errs() << "no weights are of type '" << type << "'\n";
+      return 2;
+    }
+  for (const std::string &type : types) {
+    Operands operands{weightTypeOf(type), Rows::f32};
+    if (activations == "bf16" && operands.weights == WeightType::bf16)
+      operands.rows = Rows::bf16;
+    if (activations == "int8" && isInteger(operands.weights))
+      operands.rows = Rows::int8;
+    benchDense(context, chip, operands, counts);
+    benchExperts(context, chip, operands, counts);
+  }
   benchAttention(context, chip);
   benchNorm(context, chip);
   return 0;

@@ -67,6 +67,23 @@ int takeContribSemantics(const Command &command, const Arguments &arguments,
 
 namespace {
 
+bool isOneOf(llvm::ArrayRef<llvm::StringRef> words, llvm::StringRef word) {
+  return llvm::is_contained(words, word);
+}
+
+int takeOperands(const Arguments &arguments, CompileOptions &options) {
+  options.weights = arguments.text("--weights").value_or("keep");
+  if (!isOneOf({"keep", "f32", "bf16", "int8", "int4"}, options.weights))
+    return misuse(compileCommand,
+                  "--weights is keep, f32, bf16, int8 or int4, not '" + options.weights + "'");
+  std::optional<std::string> activations = arguments.text("--activations");
+  options.activations = activations.value_or("");
+  if (activations && !isOneOf({"keep", "bf16", "int8"}, *activations))
+    return misuse(compileCommand,
+                  "--activations is keep, bf16 or int8, not '" + *activations + "'");
+  return kDone;
+}
+
 int run(const Arguments &arguments) {
   if (arguments.positional().size() != 1)
     return misuse(compileCommand, "needs one model");
@@ -81,6 +98,8 @@ int run(const Arguments &arguments) {
   options.target = target;
   options.modelPath = arguments.positional()[0];
   options.chip = arguments.text("--chip").value_or("native");
+  if (int status = takeOperands(arguments, options); status != kDone)
+    return status;
   if (int status = takeContribSemantics(compileCommand, arguments, options.contribSemantics);
       status != kDone)
     return status;
@@ -114,6 +133,11 @@ constexpr Option kOptions[] = {
     {"--chip", "NAME",
      "native (default: this machine), x86-64-v2, -v3, -v4, or a processor; for cuda sm_80 or "
      "sm_90a"},
+    {"--weights", "TYPE",
+     "of matrix products, where they are floats: keep (default), f32, bf16, int8, int4"},
+    {"--activations", "TYPE",
+     "what inputs of products may be rounded to: keep, bf16 (where weights are bf16), int8 (where "
+     "weights are integers); default: keep, or int8 where the model has accuracy_level 4"},
     MOEC_CONTRIB_OPTION,
     {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir, ptx"},
     {"--dump-ir", "DIR", "write the IR after every stage"},

@@ -11,7 +11,8 @@ namespace moec {
 
 OwningOpRef<ModuleOp> launchProgram(MLIRContext &context,
                                     function_ref<func::FuncOp(OpBuilder &)> build, unsigned rows,
-                                    function_ref<Value(OpBuilder &, Value)> grid) {
+                                    function_ref<Value(OpBuilder &, Value)> grid,
+                                    unsigned outputs) {
   ImplicitLocOpBuilder b(UnknownLoc::get(&context), &context);
   OwningOpRef<ModuleOp> module = ModuleOp::create(b);
   b.setInsertionPointToStart(module->getBody());
@@ -21,15 +22,18 @@ OwningOpRef<ModuleOp> launchProgram(MLIRContext &context,
     auto memref = cast<MemRefType>(type);
     types.push_back(RankedTensorType::get(memref.getShape(), memref.getElementType()));
   }
-  auto result = cast<RankedTensorType>(types.pop_back_val());
-  auto main = func::FuncOp::create(b, "main", b.getFunctionType(types, result));
+  SmallVector<Type> results(ArrayRef(types).take_back(outputs));
+  types.pop_back_n(outputs);
+  auto main = func::FuncOp::create(b, "main", b.getFunctionType(types, results));
   Block *entry = main.addEntryBlock();
   b.setInsertionPointToStart(entry);
   Value zero = arith::ConstantIndexOp::create(b, 0);
   Value size = tensor::DimOp::create(b, entry->getArgument(rows), zero);
-  Value output = tensor::EmptyOp::create(b, result, ValueRange(size));
-  auto launch = rt::LaunchOp::create(b, TypeRange(result), kernel.getSymName(), grid(b, size),
-                                     entry->getArguments(), output);
+  SmallVector<Value> empties;
+  for (Type result : results)
+    empties.push_back(tensor::EmptyOp::create(b, cast<RankedTensorType>(result), ValueRange(size)));
+  auto launch = rt::LaunchOp::create(b, results, kernel.getSymName(), grid(b, size),
+                                     entry->getArguments(), empties);
   func::ReturnOp::create(b, launch.getResults());
   return module;
 }

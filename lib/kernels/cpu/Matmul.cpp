@@ -1,8 +1,9 @@
 #include "lib/kernels/cpu/Matmul.h"
 
 #include "dialects/moe/Activation.h"
-#include "lib/kernels/cpu/KernelBuilder.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "lib/kernels/cpu/MatmulDot.h"
+#include "lib/kernels/cpu/QuantizeRows.h"
+#include "lib/weights/Pack.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -15,16 +16,8 @@ namespace {
 /// Rows of a dense product that one grid index computes: many enough that a
 /// panel read from memory is used often, few enough to occupy all threads.
 constexpr int64_t kRowsPerBlock = 96;
-/// Columns per iteration of the inner loop.
-constexpr int64_t kUnroll = 2;
-/// With few rows the matrices come from memory, this far ahead of their use.
-constexpr int64_t kPrefetchBytes = 8 << 10, kPrefetchRows = 4;
-
-/// Vectors of a panel that hold elements of the result, each with the number
-/// of its elements that do.
-struct PanelVectors {
-  SmallVector<int64_t> offsets, counts;
-};
+/// Columns of x that share a scale, where weights have one per row.
+constexpr int64_t kActivationBlock = 128;
 
 PanelVectors vectorsOf(const PackedLayout &layout, const MatmulTile &tile, int64_t columns) {
   PanelVectors result;
@@ -40,17 +33,23 @@ PanelVectors vectorsOf(const PackedLayout &layout, const MatmulTile &tile, int64
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const Matmul &matmul, const Chip &chip, ValueRange arguments)
-      : b(b), matmul(matmul), layout(matmul.layout), tile(matmulTile(chip)),
+      : b(b), matmul(matmul), layout(matmul.layout), chip(chip), tile(matmulTile(chip, matmul.x)),
         vector(VectorType::get(tile.lanes, b.getF32Type())) {
     auto next = [&] {
       Value value = arguments.front();
       arguments = arguments.drop_front();
       return value;
     };
-    x = next();
+    operands.x = next();
+    if (matmul.x == Rows::int8) {
+      operands.xScales = next();
+      operands.xSums = next();
+    }
     rows = matmul.hasRows ? next() : Value();
     offsets = matmul.hasOffsets ? next() : Value();
-    weights = next();
+    operands.weights = next();
+    operands.scales = isInteger(layout.element) ? next() : Value();
+    operands.zeros = matmul.zeros ? next() : Value();
     bias = matmul.hasBias ? next() : Value();
     y = next();
     begin = next();
@@ -142,7 +141,7 @@ private:
     for (int64_t i = 0; i < count; ++i)
       sources.push_back(sourceRow(b.add(row, b.index(i))));
     size_t width = vectors.offsets.size();
-    SmallVector<Value> sums = products(vectors, panel, sources);
+    SmallVector<Value> sums = emitDots(b, matmul, chip, operands, group, panel, vectors, sources);
     for (int64_t i = 0; i < count; ++i) {
       MutableArrayRef<Value> sumsOfRow = MutableArrayRef(sums).slice(i * width, width);
       store(vectors, panel, b.add(row, b.index(i)), epilogue(vectors, panel, sumsOfRow));
@@ -156,55 +155,6 @@ private:
     return matmul.rowDivisor == 1
                ? source
                : arith::DivUIOp::create(b, source, b.index(matmul.rowDivisor)).getResult();
-  }
-
-  /// The sums of each source row, vector by vector.
-  SmallVector<Value> products(const PanelVectors &vectors, Value panel, ArrayRef<Value> sources) {
-    int64_t whole = layout.k - layout.k % kUnroll;
-    SmallVector<Value> sums(sources.size() * vectors.offsets.size(), b.constant(vector, 0));
-    auto steps = scf::ForOp::create(b, b.index(0), b.index(whole), b.index(kUnroll), sums);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(steps.getBody());
-      sums = llvm::to_vector_of<Value>(steps.getRegionIterArgs());
-      for (int64_t i = 0; i < kUnroll; ++i)
-        step(vectors, panel, sources, b.add(steps.getInductionVar(), b.index(i)), sums);
-      scf::YieldOp::create(b, sums);
-    }
-    sums = llvm::to_vector_of<Value>(steps.getResults());
-    for (int64_t column = whole; column < layout.k; ++column)
-      step(vectors, panel, sources, b.index(column), sums);
-    return sums;
-  }
-
-  /// Adds the products of one column.
-  void step(const PanelVectors &vectors, Value panel, ArrayRef<Value> sources, Value column,
-            MutableArrayRef<Value> sums) {
-    if (static_cast<int64_t>(sources.size()) <= kPrefetchRows)
-      prefetch(vectors, panel, column);
-    SmallVector<Value> w;
-    for (int64_t offset : vectors.offsets)
-      w.push_back(vector::LoadOp::create(b, vector, weights,
-                                         ValueRange{group, panel, column, b.index(offset)}));
-    for (auto [i, source] : llvm::enumerate(sources)) {
-      Value element = memref::LoadOp::create(b, x, ValueRange{source, column});
-      Value factor = vector::BroadcastOp::create(b, vector, element);
-      for (size_t j = 0; j < w.size(); ++j) {
-        Value &sum = sums[i * w.size() + j];
-        sum = b.multiplyAdd(factor, w[j], sum);
-      }
-    }
-  }
-
-  /// Addresses past the end are of the next panel, or of no effect.
-  void prefetch(const PanelVectors &vectors, Value panel, Value column) {
-    int64_t columnBytes = layout.width * sizeof(float);
-    Value ahead = b.add(column, b.index(kPrefetchBytes / columnBytes));
-    constexpr int64_t kLineElements = 64 / sizeof(float);
-    for (int64_t offset : vectors.offsets)
-      if (offset % kLineElements == 0)
-        memref::PrefetchOp::create(b, weights, ValueRange{group, panel, ahead, b.index(offset)},
-                                   /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   }
 
   SmallVector<Value> epilogue(const PanelVectors &vectors, Value panel, ArrayRef<Value> sums) {
@@ -271,46 +221,71 @@ private:
   KernelBuilder &b;
   const Matmul &matmul;
   const PackedLayout &layout;
+  const Chip &chip;
   MatmulTile tile;
   VectorType vector;
-  Value x, rows, offsets, weights, bias, y, begin, end;
+  MatmulOperands operands;
+  Value rows, offsets, bias, y, begin, end;
   Value group;
 };
 
 SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
+  const PackedLayout &layout = matmul.layout;
   Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
   constexpr int64_t kDynamic = ShapedType::kDynamic;
-  // Rows may be parts of wider ones.
-  auto rows = [&](int64_t columns) {
-    auto strides = StridedLayoutAttr::get(builder.getContext(), kDynamic, {kDynamic, 1});
-    return MemRefType::get({kDynamic, columns}, f32, strides);
+  auto packed = [&](const PackedLayout &layout) {
+    RankedTensorType type = packedType(builder.getContext(), layout);
+    return MemRefType::get(type.getShape(), type.getElementType());
   };
-  SmallVector<Type> types{rows(matmul.layout.k)};
+  SmallVector<Type> types;
+  if (matmul.x == Rows::int8) {
+    types = QuantizeRows{layout.k, matmul.block()}.resultTypes(builder);
+  } else {
+    types = {contiguousRows({ShapedType::kDynamic, layout.k},
+                            matmul.x == Rows::bf16 ? builder.getBF16Type() : f32)};
+  }
   if (matmul.hasRows)
     types.push_back(MemRefType::get(kDynamic, i32));
   if (matmul.hasOffsets)
-    types.push_back(MemRefType::get(matmul.layout.groups + 1, i32));
-  types.push_back(MemRefType::get(matmul.layout.shape(), f32));
+    types.push_back(MemRefType::get(layout.groups + 1, i32));
+  types.push_back(packed(layout));
+  if (isInteger(layout.element))
+    types.push_back(packed(layout.perBlock(matmul.scales)));
+  if (matmul.zeros)
+    types.push_back(packed(layout.perBlock(*matmul.zeros)));
   if (matmul.hasBias)
-    types.push_back(MemRefType::get({matmul.layout.groups, matmul.layout.n}, f32));
-  types.push_back(rows(matmul.layout.resultColumns()));
+    types.push_back(MemRefType::get({layout.groups, layout.n}, f32));
+  types.push_back(contiguousRows({ShapedType::kDynamic, layout.resultColumns()}, f32));
   return types;
 }
 
 } // namespace
 
-MatmulTile matmulTile(const Chip &chip) {
+MatmulTile matmulTile(const Chip &chip, Rows rows) {
   // All sums of a tile stay in registers, next to a column of weights, one
   // element of x and, without fused multiply-add, one product.
   MatmulTile tile;
+  bool isWide = chip.vectorRegisters == 32;
   tile.lanes = chip.lanes(32);
-  tile.vectors = chip.vectorRegisters == 32 ? 4 : 2;
+  tile.vectors = isWide && rows != Rows::int8 ? 4 : 2;
   tile.rows = chip.fma ? 6 : 5;
+  // Each sum is two: the block's and all.
+  if (rows == Rows::int8)
+    tile.rows = isWide ? 4 : 2;
   return tile;
 }
 
+int64_t Matmul::block() const {
+  if (layout.block && layout.block < layout.k)
+    return layout.block;
+  return x == Rows::int8 ? std::min(kActivationBlock, layout.k) : layout.k;
+}
+
 std::string Matmul::name() const {
-  std::string name = "matmul_f32_" + std::to_string(layout.n) + "x" + std::to_string(layout.k);
+  std::string name = "matmul_" + nameOf(layout.element).str();
+  if (x != Rows::f32)
+    name += x == Rows::bf16 ? "_by_bf16" : "_by_int8";
+  name += "_" + std::to_string(layout.n) + "x" + std::to_string(layout.k);
   if (layout.groups != 1)
     name += "_groups" + std::to_string(layout.groups);
   if (hasRows)

@@ -55,7 +55,8 @@ public:
     auto op = moe::ExpertsOp::create(e, e.value(rows), route.getIds(), route.getWeights(),
                                      in.weights, out.weights, up.weights, in.bias, out.bias,
                                      up.bias, in.scales, out.scales, up.scales, in.zeroPoints,
-                                     out.zeroPoints, up.zeroPoints, activation, quant);
+                                     out.zeroPoints, up.zeroPoints, activation, quant,
+                                     /*scale_input=*/false, node.intAttr("accuracy_level", 0) == 4);
     Tensor y = e.tensor(op, x.elementType, {tokens, hidden});
     return node.set(0, e.reshape(y, x.shape));
   }

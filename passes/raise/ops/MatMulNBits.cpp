@@ -34,7 +34,7 @@ public:
     auto op = moe::GroupedMatmulOp::create(
         e, e.value(x), weights(), none, none, none, none, bias, perBlock(kScales), *zeroPoints,
         none, none, none, none, a.elementType, /*slots_per_row=*/1, moe::ActivationAttr(),
-        moe::QuantAttr::get(e.getContext(), bits, block));
+        moe::QuantAttr::get(e.getContext(), bits, block), node.intAttr("accuracy_level", 0) == 4);
     outer.push_back(e.size(columns));
     return node.set(0, e.reshape(e.tensor(op, a.elementType, {rows, e.size(columns)}), outer));
   }

@@ -1,10 +1,14 @@
 // Weights are packed from any place of the model's files, slice by slice.
 #include "lib/weights/Pack.h"
+#include "lib/weights/Quantize.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FileSystem.h"
 #include "gtest/gtest.h"
+#include <cmath>
+#include <cstring>
 #include <random>
 
 using namespace moec;
@@ -33,17 +37,22 @@ protected:
   }
 
   std::vector<float> run(const PackStep &step) {
+    std::string bytes = bytesOf(step);
+    auto *floats = reinterpret_cast<const float *>(bytes.data());
+    return {floats, floats + bytes.size() / 4};
+  }
+
+  std::string bytesOf(const PackStep &step) {
     // Through the attribute, as the compiler does.
     auto parsed = PackStep::parse(step.toAttr(&context));
     EXPECT_TRUE(static_cast<bool>(parsed));
     auto file = llvm::cantFail(FileSlices::open(path));
-    std::vector<float> result;
+    std::string result;
     size_t largest = 0;
     llvm::Error error = pack(
         *parsed, [&](llvm::StringRef) -> llvm::Expected<const FileSlices *> { return &file; },
         [&](llvm::ArrayRef<char> bytes) {
-          auto *floats = reinterpret_cast<const float *>(bytes.data());
-          result.insert(result.end(), floats, floats + bytes.size() / 4);
+          result.append(bytes.data(), bytes.size());
           largest = std::max(largest, bytes.size());
         });
     EXPECT_FALSE(static_cast<bool>(error));
@@ -68,6 +77,24 @@ protected:
                            : 0.0f;
       ASSERT_EQ(packed[i], expected) << "at " << i;
     }
+  }
+
+  /// The element of row n and column k of one group's packed words without gate,
+  /// by the definition of the layout; integers relative to the default zero.
+  static double unpacked(llvm::StringRef bytes, const PackedLayout &layout, int64_t n, int64_t k,
+                         double scale) {
+    int64_t bits = bitsOf(layout.element), wordBytes = layout.together * bits / 8;
+    int64_t word = ((n / layout.width) * layout.words() + k / layout.together) * layout.width +
+                   n % layout.width;
+    const char *at = bytes.data() + word * wordBytes;
+    int64_t place = k % layout.together;
+    if (!isInteger(layout.element)) {
+      uint16_t half = reinterpret_cast<const uint16_t *>(at)[place];
+      return layout.element == WeightType::f16 ? fromHalf(half) : fromBfloat(half);
+    }
+    auto byte = static_cast<unsigned char>(at[place % wordBytes]);
+    int64_t q = byte >> place / wordBytes * bits & ((1 << bits) - 1);
+    return static_cast<double>(q - defaultZero(layout.element)) * scale;
   }
 
   mlir::MLIRContext context;
@@ -122,6 +149,141 @@ TEST_F(PackTest, LargeWeightsComeInSlices) {
   write(kN * kK);
   PackStep step{{1, kN, kK, 64, GateRows::none}, {{"", 0, f32, 0, 0, 1, kN, {0, kK, 1}}}};
   expectPacked(step, [&](int64_t, int64_t n, int64_t k) { return values[n * kK + k]; });
+}
+
+/// Every type of words, from rows and from columns: what is unpacked is what
+/// was rounded, or (q - zero) * scale with the scale of its block.
+TEST_F(PackTest, FloatsBecomeEveryType) {
+  constexpr int64_t kN = 22, kK = 75, kWidth = 8;
+  write(kN * kK);
+  for (bool transposed : {false, true})
+    for (WeightType type :
+         {WeightType::f16, WeightType::bf16, WeightType::int8, WeightType::int4}) {
+      SCOPED_TRACE(nameOf(type).str());
+      PackStep step{{1, kN, kK, kWidth, GateRows::none, type},
+                    {{"", 0, f32, 0, 0, 1, kN, {0, transposed ? 1 : kK, transposed ? kN : 1}}}};
+      step.layout.inWords();
+      Quantisation quantisation = quantisationOf(type);
+      step.layout.block = isInteger(type) ? quantisation.block : 0;
+      std::string words = bytesOf(step), scales;
+      step.scales = isInteger(type);
+      if (step.scales)
+        scales = bytesOf(step);
+      int64_t block = step.layout.block ? step.layout.block : kK;
+      for (int64_t n = 0; n < kN; ++n)
+        for (int64_t k = 0; k < kK; ++k) {
+          float value = values[transposed ? k * kN + n : n * kK + k];
+          double scale = 0;
+          if (step.scales) {
+            size_t at = ((n / kWidth) * step.layout.blocks() + k / block) * kWidth + n % kWidth;
+            scale = quantisation.scale == WeightType::f32
+                        ? reinterpret_cast<const float *>(scales.data())[at]
+                        : fromHalf(reinterpret_cast<const uint16_t *>(scales.data())[at]);
+          }
+          double stored = unpacked(words, step.layout, n, k, scale);
+          // Eight bits of precision survive f16, bf16 and nearly int8.
+          double limit = type == WeightType::int8   ? 0.5 * scale
+                         : type == WeightType::int4 ? 1.5 * std::abs(scale)
+                                                    : 0;
+          ASSERT_LE(std::abs(stored - value), limit + 1e-6) << "row " << n << ", column " << k;
+        }
+    }
+}
+
+/// Integers of the model keep their bits, wherever a byte holds several.
+TEST_F(PackTest, IntegersAreOnlyMoved) {
+  constexpr int64_t kN = 11, kK = 50, kWidth = 8;
+  std::mt19937 random(5);
+  for (int64_t bits : {8, 4, 2}) {
+    int64_t rowBytes = llvm::divideCeil(kK * bits, 8);
+    MatrixPart part{
+        "", 3, mlir::IntegerType::get(&context, bits), 0, 0, 1, kN, {0, rowBytes * 8 / bits, 1}};
+    part.bytes.resize(3 + kN * rowBytes);
+    for (char &byte : part.bytes)
+      byte = static_cast<char>(random());
+    WeightType type = bits == 8   ? WeightType::int8
+                      : bits == 4 ? WeightType::int4
+                                  : WeightType::int2;
+    PackStep step{{1, kN, kK, kWidth, GateRows::none, type}, {part}};
+    step.layout.inWords();
+    write(1);
+    std::string words = bytesOf(step);
+    for (int64_t n = 0; n < kN; ++n)
+      for (int64_t k = 0; k < kK; ++k) {
+        int byte = static_cast<unsigned char>(part.bytes[3 + n * rowBytes + k * bits / 8]);
+        int expected = byte >> k * bits % 8 & ((1 << bits) - 1);
+        ASSERT_EQ(unpacked(words, step.layout, n, k, 1) + defaultZero(type), expected);
+      }
+  }
+}
+
+TEST_F(PackTest, WeightsThatAreNotFiniteAreNotQuantised) {
+  write(16);
+  MatrixPart part{"", 0, f32, 0, 0, 1, 1, {0, 16, 1}};
+  float nan = std::numeric_limits<float>::quiet_NaN();
+  part.bytes.assign(16 * sizeof(float), 0);
+  std::memcpy(part.bytes.data() + 20, &nan, sizeof(nan));
+  PackStep step{{1, 1, 16, 8, GateRows::none, WeightType::int4}, {part}};
+  step.layout.inWords();
+  auto file = llvm::cantFail(FileSlices::open(path));
+  llvm::Error error = pack(
+      step, [&](llvm::StringRef) -> llvm::Expected<const FileSlices *> { return &file; },
+      [](llvm::ArrayRef<char>) {});
+  EXPECT_NE(llvm::toString(std::move(error)).find("not finite"), std::string::npos);
+}
+
+/// Halves round to nearest, ties to even, as APFloat does it.
+TEST(QuantizeTest, HalvesAndBfloatsRoundLikeAPFloat) {
+  std::mt19937 random(2);
+  for (int i = 0; i < 200000; ++i) {
+    auto value = llvm::bit_cast<float>(static_cast<uint32_t>(random()));
+    if (i < 70000) // around the halves
+      value = static_cast<float>(static_cast<double>(random()) / 4e9 * std::exp2(i % 48 - 30.0));
+    auto round = [&](const llvm::fltSemantics &semantics) {
+      llvm::APFloat rounded(value);
+      bool losesInfo;
+      rounded.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+      return rounded;
+    };
+    llvm::APFloat half = round(llvm::APFloat::IEEEhalf()), bfloat = round(llvm::APFloat::BFloat());
+    if (half.isNaN()) {
+      EXPECT_TRUE(std::isnan(fromHalf(toHalf(value))) && std::isnan(fromBfloat(toBfloat(value))));
+      continue;
+    }
+    ASSERT_EQ(toHalf(value), half.bitcastToAPInt().getZExtValue()) << value;
+    ASSERT_EQ(fromHalf(toHalf(value)), half.convertToFloat()) << value;
+    ASSERT_EQ(toBfloat(value), bfloat.bitcastToAPInt().getZExtValue()) << value;
+    ASSERT_EQ(fromBfloat(toBfloat(value)), bfloat.convertToFloat()) << value;
+  }
+}
+
+/// A scale of four bits is no worse than the simple one, and zeros stay zeros.
+TEST(QuantizeTest, ScalesHaveSmallErrors) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  auto error = [](llvm::ArrayRef<float> values, float scale) {
+    double sum = 0;
+    for (float value : values) {
+      double difference = value - (quantise(value, scale, WeightType::int4) - 8.0) * scale;
+      sum += difference * difference;
+    }
+    return sum;
+  };
+  double chosen = 0, simple = 0;
+  for (int i = 0; i < 200; ++i) {
+    std::vector<float> values(32);
+    float largest = 0;
+    for (float &value : values) {
+      value = normal(random);
+      largest = std::max(largest, std::abs(value));
+    }
+    chosen += error(values, llvm::cantFail(chooseScale(values, WeightType::int4)));
+    simple += error(values, largest / 7);
+  }
+  EXPECT_LT(chosen, 0.8 * simple);
+  std::vector<float> zeros(32, 0.0f);
+  float scale = llvm::cantFail(chooseScale(zeros, WeightType::int4));
+  EXPECT_EQ((quantise(0, scale, WeightType::int4) - 8) * scale, 0);
 }
 
 TEST_F(PackTest, FilesThatAreTooShortAreNamed) {

@@ -2,6 +2,13 @@
 // would not compile.
 #include <cuda.h>
 
+// Macros know no namespace, and these are the same pointers written otherwise.
+static_assert(CU_LAUNCH_PARAM_END_AS_INT == 0 && CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT == 1 &&
+              CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT == 2);
+#undef CU_LAUNCH_PARAM_END
+#undef CU_LAUNCH_PARAM_BUFFER_POINTER
+#undef CU_LAUNCH_PARAM_BUFFER_SIZE
+
 namespace own {
 #include "driver/cuda_types.h"
 }

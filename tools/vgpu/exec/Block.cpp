@@ -1,6 +1,7 @@
 #include "exec/Block.h"
 
 #include "check/Observer.h"
+#include "exec/Asynchrony.h"
 
 #include <bit>
 
@@ -15,6 +16,8 @@ Block::Block(Machine &machine, const Launch &launch, Dim3 index, uint32_t linear
     LaneMask lanes = count == kWarpSize ? kAllLanes : (LaneMask{1} << count) - 1;
     warps.push_back(std::make_unique<Warp>(*this, static_cast<uint32_t>(first / kWarpSize), lanes));
   }
+  if (launch.program->traits.usesAsynchrony)
+    asynchrony = std::make_unique<Asynchrony>(*this);
   if (machine.observer)
     machine.observer->blockBegins(*this);
 }
@@ -85,6 +88,8 @@ void Block::completeCluster() {
 void Block::warpFinished(Warp &) {
   ++finishedWarps;
   completeCluster();
+  if (isFinished() && asynchrony)
+    asynchrony->finish();
   // Threads that have left count as arrived.
   for (int id = 0; id < 16; ++id)
     if (barriers[id].isOpen && barriers[id].expected == 0 && finishedWarps < warps.size())
@@ -107,6 +112,8 @@ std::string Block::describeWaiting() const {
       else
         text += ": " + (source ? source->text() : std::string("waits"));
     }
+  if (asynchrony)
+    text += asynchrony->describe();
   return text;
 }
 

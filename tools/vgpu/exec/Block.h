@@ -6,6 +6,8 @@
 
 namespace vgpu {
 
+class Asynchrony;
+
 class Block {
 public:
   Block(Machine &machine, const Launch &launch, Dim3 index, uint32_t linearIndex);
@@ -54,6 +56,8 @@ public:
   const uint32_t linearIndex;
   const uint32_t sharedEnd;
   std::vector<std::unique_ptr<Warp>> warps;
+  /// Of kernels that use it.
+  std::unique_ptr<Asynchrony> asynchrony;
   /// Shared memory, and a byte of 1 for each byte that was written.
   std::vector<uint8_t> sharedBytes, sharedWritten;
   /// The allocations that instructions met last; empty when allocations change.

@@ -109,7 +109,7 @@ void Warp::select(size_t number) {
   currentPath = number;
   hasCurrent = true;
   frame = path.frame;
-  code = frame->function->code.data();
+  code = frame->function->executed();
   pc = path.pc;
   active = path.lanes;
   registers = frame->registers.get();

@@ -136,6 +136,9 @@ std::shared_ptr<const Program> decode(const ptx::Module &module, const ptx::Func
                           *program->functions[index]);
   for (FunctionBuilder &builder : builders)
     builder.run();
+  if (program->traits.usesWarpgroups)
+    for (FunctionBuilder &builder : builders)
+      builder.guard();
   program->traits.usesClusters =
       kernel.clusterSize[0] * kernel.clusterSize[1] * kernel.clusterSize[2] > 1;
   return program;
@@ -238,6 +241,20 @@ void FunctionBuilder::run() {
   findReconvergence(function);
   function.constants = allocateWords(std::max<size_t>(constants.size(), 1));
   std::copy(constants.begin(), constants.end(), function.constants.get());
+}
+
+void FunctionBuilder::guard() {
+  ptx::Instruction none;
+  Instruction guard;
+  Decoding decoding(*this, none, guard);
+  Handler handler = selectors.at(kGuard)(decoding);
+  function.guarded = function.code;
+  for (Instruction &instruction : function.guarded) {
+    instruction.execute = handler;
+    function.uses.push_back(instruction.source
+                                ? registerUse(*instruction.source, source, registerWords)
+                                : RegisterUse());
+  }
 }
 
 void FunctionBuilder::decode(const ptx::Instruction &instruction) {

@@ -19,6 +19,8 @@ using SelectorTable = std::unordered_map<std::string_view, Selector>;
 /// Pseudo-opcodes that the decoder itself needs.
 constexpr std::string_view kReadSpecial = "%special";
 constexpr std::string_view kLocalAddress = "%localaddress";
+/// Runs before each instruction of kernels that use wgmma.
+constexpr std::string_view kGuard = "%guard";
 
 /// Addresses of what a module's text names.
 struct Symbols {
@@ -35,6 +37,8 @@ public:
                   const SelectorTable &selectors, Program &program, Function &function);
 
   void run();
+  /// Lets every instruction be watched, once all are decoded.
+  void guard();
 
   const ptx::Module &module;
   const ptx::Function &source;

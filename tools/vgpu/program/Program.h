@@ -1,6 +1,7 @@
 #pragma once
 // A kernel and everything it may call, decoded: what warps execute.
 
+#include "program/RegisterUse.h"
 #include "ptx/Syntax.h"
 
 #include <array>
@@ -129,6 +130,11 @@ struct Function {
   std::vector<ParameterSlot> parameters, results;
   std::vector<std::vector<Operand>> lists;         ///< storage of Instruction::list
   std::vector<std::vector<uint32_t>> branchTables; ///< of brx.idx
+  /// Where kernels use wgmma: what runs instead of `code`, and what registers
+  /// each instruction touches.
+  std::vector<Instruction> guarded;
+  std::vector<RegisterUse> uses;
+  const Instruction *executed() const { return (guarded.empty() ? code : guarded).data(); }
   /// Never met: the reconvergence point of lanes that meet only by leaving.
   static constexpr uint32_t kNever = ~0u;
 };
@@ -138,6 +144,9 @@ struct ProgramTraits {
   bool hasGlobalAtomics = false; ///< or volatile or scoped accesses: blocks may communicate
   bool usesClusters = false;
   bool callsFunctions = false;
+  bool usesAsynchrony = false; ///< mbarriers, or operations that something waits for
+  bool usesAsyncProxy = false; ///< bulk copies or wgmma
+  bool usesWarpgroups = false; ///< wgmma
 };
 
 struct Program {

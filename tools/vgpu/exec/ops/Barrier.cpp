@@ -123,6 +123,8 @@ Step fence(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 }
 
 Handler selectFence(Decoding &decoding) {
+  if (decoding.has("proxy") || decoding.has("mbarrier_init"))
+    return selectProxyFence(decoding);
   decoding.out.kind = InstructionClass::Barrier;
   MemoryForm &form = decoding.out.memory;
   form.order = Order::AcquireRelease;

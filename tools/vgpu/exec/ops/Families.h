@@ -19,8 +19,14 @@ void addLoadStore(SelectorTable &table); ///< ld, st, prefetch …
 void addAtomic(SelectorTable &table);    ///< atom, red
 void addWarpWide(SelectorTable &table);  ///< shfl, vote, match, redux, elect, activemask
 void addBarrier(SelectorTable &table);   ///< bar, barrier, fence
+void addMatrix(SelectorTable &table);    ///< mma, ldmatrix, stmatrix, movmatrix
+void addCopyAsync(SelectorTable &table); ///< cp
+void addMbarrier(SelectorTable &table);  ///< mbarrier
+void addWarpgroup(SelectorTable &table); ///< wgmma
 void addControl(SelectorTable &table);   ///< bra, call, ret, exit, trap
 
+/// fence.proxy and fence.mbarrier_init.
+Handler selectProxyFence(Decoding &decoding);
 /// Float arithmetic shares its opcodes with integers.
 Handler selectFloatArithmetic(Decoding &decoding);
 

@@ -1,6 +1,7 @@
 #pragma once
 // From an instruction's addresses to the bytes they mean, checked.
 
+#include "exec/Asynchrony.h"
 #include "exec/MemoryChecks.h"
 #include "exec/ops/Lanes.h"
 
@@ -186,6 +187,8 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
   Extent extent = extentOf(accessed, lanes, bytes);
   if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
     faultShared(block, lanes, accessed.addresses, bytes, kind);
+  if (block.asynchrony) [[unlikely]]
+    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes);
   uint8_t *written = block.sharedWritten.data();
   bool isKnownWritten =
       accessed.isContiguous && allWritten(written + extent.low, bytes * kWarpSize);

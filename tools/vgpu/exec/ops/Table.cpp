@@ -16,6 +16,10 @@ const SelectorTable &selectors() {
     addAtomic(table);
     addWarpWide(table);
     addBarrier(table);
+    addMatrix(table);
+    addCopyAsync(table);
+    addMbarrier(table);
+    addWarpgroup(table);
     addControl(table);
     return table;
   }();

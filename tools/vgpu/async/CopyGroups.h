@@ -1,0 +1,44 @@
+#pragma once
+// The cp.async of one warp: every thread has groups of its own, which complete
+// in order. Copies stay pending until a wait, or an mbarrier, needs them.
+
+#include "program/Program.h"
+
+#include <array>
+#include <deque>
+#include <functional>
+
+namespace vgpu {
+
+struct AsyncCopy {
+  LaneMask lanes = 0; ///< that have not been executed yet
+  const Instruction *instruction = nullptr;
+  uint64_t flight = 0;                          ///< names the bytes it will write
+  uint32_t bytes = 0;                           ///< of each lane
+  std::array<uint32_t, kWarpSize> to{};         ///< shared addresses
+  std::array<uint64_t, kWarpSize> from{};       ///< global addresses
+  std::array<uint8_t, kWarpSize> sourceBytes{}; ///< the rest is zeros
+  std::array<uint32_t, kWarpSize> group{};
+};
+
+class CopyGroups {
+public:
+  /// Executes the copy for some lanes.
+  using Execute = std::function<void(AsyncCopy &, LaneMask)>;
+
+  void issue(AsyncCopy copy);
+  void commit(LaneMask lanes);
+  /// Executes all but the last `allowed` committed groups of each lane.
+  void wait(LaneMask lanes, uint32_t allowed, const Execute &execute);
+  /// Executes everything of the lanes, committed or not.
+  void waitForAll(LaneMask lanes, const Execute &execute);
+  const std::deque<AsyncCopy> &pending() const { return copies; }
+
+private:
+  template <class Choose> void executeIf(const Execute &execute, Choose choose);
+
+  std::deque<AsyncCopy> copies;
+  std::array<uint32_t, kWarpSize> openGroup{};
+};
+
+} // namespace vgpu

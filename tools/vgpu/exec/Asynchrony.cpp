@@ -1,0 +1,290 @@
+#include "exec/Asynchrony.h"
+
+#include "exec/Block.h"
+#include "exec/WarpgroupEngine.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace vgpu {
+
+using Direction = Flights::Direction;
+
+Asynchrony::Asynchrony(Block &block)
+    : flights(block, block.launch.program->traits.usesAsyncProxy),
+      warpgroups(std::make_unique<WarpgroupEngine>(block, flights)), block(block),
+      copyGroups(block.launch.warpsPerBlock()),
+      bulkGroups(block.launch.warpsPerBlock() * kWarpSize) {}
+
+Asynchrony::~Asynchrony() = default;
+
+// --- cp.async
+
+void Asynchrony::issue(Warp &warp, AsyncCopy copy) {
+  std::vector<SharedRange> ranges;
+  for (LaneMask rest = copy.lanes; rest; rest &= rest - 1) {
+    uint32_t to = copy.to[std::countr_zero(rest)];
+    ranges.push_back({to, to + copy.bytes});
+  }
+  copy.flight =
+      flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, std::move(ranges));
+  copyGroups[warp.index].issue(std::move(copy));
+}
+
+void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
+  uint64_t addresses[kWarpSize] = {};
+  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+    int lane = std::countr_zero(rest);
+    uint8_t *to = block.shared(copy.to[lane]);
+    uint32_t fromMemory = copy.sourceBytes[lane];
+    std::memcpy(to, reinterpret_cast<const void *>(copy.from[lane]), fromMemory);
+    std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
+    addresses[lane] = copy.to[lane];
+    flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
+  }
+  if (!copy.lanes)
+    flights.end(copy.flight);
+  // From here on it is as if the threads themselves had stored it.
+  flights.check(warp, AccessKind::Store, lanes, addresses, copy.bytes);
+  if (Observer *observer = block.machine.observer)
+    observer->access({AccessKind::Store, ptx::Space::Shared, Order::Weak, Scope::None, false,
+                      copy.bytes, lanes, addresses, *copy.instruction, warp});
+}
+
+void Asynchrony::commitCopies(Warp &warp, LaneMask lanes) { copyGroups[warp.index].commit(lanes); }
+
+void Asynchrony::waitForCopies(Warp &warp, LaneMask lanes, uint32_t allowed) {
+  copyGroups[warp.index].wait(lanes, allowed,
+                              [&](AsyncCopy &copy, LaneMask now) { execute(warp, copy, now); });
+}
+
+void Asynchrony::waitForAllCopies(Warp &warp, LaneMask lanes) {
+  copyGroups[warp.index].waitForAll(
+      lanes, [&](AsyncCopy &copy, LaneMask now) { execute(warp, copy, now); });
+}
+
+void Asynchrony::arriveAfterCopies(Warp &warp, int lane, uint32_t address, bool increments) {
+  Mbarrier &state = barrier(lane, address);
+  if (increments)
+    state.raisePending();
+  deferred.push_back({&warp, lane, address});
+}
+
+// --- mbarriers
+
+void Asynchrony::initBarrier(Warp &warp, int lane, uint32_t address, uint32_t count) {
+  uint64_t at = address;
+  if (barriers.erase(address))
+    flights.report(warp, lane, FindingKind::Asynchronous,
+                   "initialises an mbarrier that is live: it needs mbarrier.inval first", address);
+  else
+    flights.check(warp, AccessKind::Store, 1, &at, 8);
+  uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
+  barriers.emplace(address, Barrier{Mbarrier(count), thread, flights.now()});
+  flights.markBarrier(address);
+}
+
+void Asynchrony::invalidateBarrier(Warp &, int lane, uint32_t address) {
+  barrier(lane, address);
+  barriers.erase(address);
+  flights.unmarkBarrier(address);
+}
+
+Mbarrier &Asynchrony::barrier(int lane, uint32_t address) {
+  auto found = barriers.find(address);
+  if (found == barriers.end())
+    throw Fault(FindingKind::Asynchronous, "there is no initialised mbarrier", lane, address);
+  return found->second.state;
+}
+
+void Asynchrony::fireDeferred(uint32_t address, Mbarrier &state) {
+  auto isHere = [&](const DeferredArrival &arrival) { return arrival.barrier == address; };
+  auto waiting = static_cast<uint64_t>(std::count_if(deferred.begin(), deferred.end(), isHere));
+  uint32_t missing = state.pendingArrivals();
+  if (missing == 0 || waiting < missing)
+    return;
+  for (auto next = deferred.begin(); missing > 0; --missing) {
+    next = std::find_if(next, deferred.end(), isHere);
+    DeferredArrival arrival = *next;
+    next = deferred.erase(next);
+    waitForAllCopies(*arrival.warp, LaneMask{1} << arrival.lane);
+    state.arrive(1);
+  }
+}
+
+void Asynchrony::settle(uint32_t address) {
+  Mbarrier &state = barriers.at(address).state;
+  uint64_t phase = state.phase();
+  fireDeferred(address, state);
+  for (size_t number = 0; number < bulkCopies.size();) {
+    if (state.phase() != phase || state.pendingArrivals() != 0)
+      return;
+    BulkCopy &next = bulkCopies[number];
+    if (next.kind != BulkCopy::Kind::Load || next.barrier != address) {
+      ++number;
+      continue;
+    }
+    execute(next);
+    bulkCopies.erase(bulkCopies.begin() + static_cast<ptrdiff_t>(number));
+  }
+}
+
+void Asynchrony::notePoll(Warp &warp, int lane, uint32_t address, bool isOver) {
+  Barrier &polled = barriers.at(address);
+  uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
+  auto [entry, isFirst] = polled.polls.try_emplace(thread, polled.state.phase());
+  if (!isFirst && polled.state.phase() >= entry->second + 2)
+    flights.report(warp, lane, FindingKind::Asynchronous,
+                   "waits for phase " + std::to_string(entry->second) +
+                       " of an mbarrier that has gone on to phase " +
+                       std::to_string(polled.state.phase()) + " in the meantime",
+                   address);
+  if (isOver)
+    polled.polls.erase(thread);
+  else
+    entry->second = polled.state.phase();
+}
+
+void Asynchrony::fenceBarrierInit(const Warp &warp, LaneMask lanes) {
+  for (auto &[address, barrier] : barriers)
+    if (barrier.initThread / kWarpSize == warp.index &&
+        (lanes >> barrier.initThread % kWarpSize & 1))
+      barrier.isVisible = true;
+}
+
+// --- Bulk copies
+
+uint32_t &Asynchrony::bulkGroup(const Warp &warp, int lane) {
+  return bulkGroups[warp.index * kWarpSize + static_cast<uint32_t>(lane)];
+}
+
+void Asynchrony::checkVisible(const BulkCopy &copy) {
+  Barrier &used = barriers.at(copy.barrier);
+  uint32_t issuer = copy.warp->index * kWarpSize + static_cast<uint32_t>(copy.lane);
+  used.isVisible = used.isVisible || flights.hasFenced(used.initThread, used.initTime) ||
+                   flights.hasFenced(issuer, used.initTime);
+  if (!used.isVisible)
+    flights.report(*copy.warp, copy.lane, FindingKind::Proxy,
+                   "the mbarrier was initialised without fence.mbarrier_init or "
+                   "fence.proxy.async before the copy that arrives at it",
+                   copy.barrier);
+  used.isVisible = true;
+}
+
+void Asynchrony::issue(BulkCopy copy) {
+  bool isLoad = copy.kind == BulkCopy::Kind::Load;
+  if (isLoad) {
+    barrier(copy.lane, copy.barrier);
+    checkVisible(copy);
+  } else {
+    copy.group = bulkGroup(*copy.warp, copy.lane);
+  }
+  flights.checkProxy(*copy.warp, copy.lane, copy.range, isLoad ? "overwrites" : "reads");
+  copy.flight = flights.begin(*copy.warp, copy.lane, isLoad ? Direction::Writes : Direction::Reads,
+                              {copy.range});
+  bulkCopies.push_back(std::move(copy));
+}
+
+/// Reads the source of a store.
+void Asynchrony::capture(BulkCopy &copy) {
+  if (copy.isCaptured)
+    return;
+  const uint8_t *from = block.shared(copy.range.begin);
+  copy.captured.assign(from, from + (copy.range.end - copy.range.begin));
+  copy.isCaptured = true;
+  flights.end(copy.flight);
+}
+
+void Asynchrony::execute(BulkCopy &copy) {
+  if (copy.kind != BulkCopy::Kind::Load) {
+    capture(copy);
+    for (const BulkPiece &piece : copy.pieces) {
+      const uint8_t *from = copy.captured.data() + (piece.shared - copy.range.begin);
+      auto *to = reinterpret_cast<uint8_t *>(piece.global);
+      if (copy.reduce)
+        copy.reduce(to, from, piece.bytes);
+      else
+        std::memcpy(to, from, piece.bytes);
+      block.machine.memory.markInitialized(piece.global, piece.bytes);
+    }
+    return;
+  }
+  for (const BulkPiece &piece : copy.pieces) {
+    uint8_t *to = block.shared(piece.shared);
+    if (piece.global)
+      std::memcpy(to, reinterpret_cast<const void *>(piece.global), piece.bytes);
+    else
+      for (uint32_t byte = 0; byte < piece.bytes; ++byte)
+        to[byte] = static_cast<uint8_t>(copy.fill >> 8 * ((piece.shared + byte) % 8));
+  }
+  flights.end(copy.flight);
+  barriers.at(copy.barrier).state.completeBytes(copy.range.end - copy.range.begin);
+}
+
+void Asynchrony::commitBulk(Warp &warp, LaneMask lanes) {
+  for (LaneMask rest = lanes; rest; rest &= rest - 1)
+    ++bulkGroup(warp, std::countr_zero(rest));
+}
+
+void Asynchrony::waitForBulk(Warp &warp, LaneMask lanes, uint32_t allowed, bool isRead) {
+  for (BulkCopy &copy : bulkCopies) {
+    bool isMine = copy.kind != BulkCopy::Kind::Load && copy.warp == &warp &&
+                  (lanes >> copy.lane & 1) &&
+                  uint64_t{copy.group} + allowed < bulkGroup(warp, copy.lane);
+    if (!isMine)
+      continue;
+    if (isRead) {
+      capture(copy);
+      continue;
+    }
+    execute(copy);
+    copy.warp = nullptr;
+  }
+  std::erase_if(bulkCopies, [](const BulkCopy &copy) { return !copy.warp; });
+}
+
+void Asynchrony::finish() {
+  for (CopyGroups &groups : copyGroups)
+    if (!groups.pending().empty()) {
+      Finding finding;
+      finding.kind = FindingKind::Asynchronous;
+      finding.severity = Severity::Warning;
+      finding.message = "the block ends without waiting for its cp.async";
+      finding.site.kernel = block.launch.program->kernel->name;
+      finding.site.line = groups.pending().front().instruction->source->line;
+      block.machine.findings.add(std::move(finding));
+    }
+  for (BulkCopy &copy : bulkCopies) {
+    if (copy.kind == BulkCopy::Kind::Load || !copy.isCaptured) {
+      Finding finding;
+      finding.kind = FindingKind::Asynchronous;
+      finding.message = copy.kind == BulkCopy::Kind::Load
+                            ? "the block ends while a bulk copy writes its shared memory"
+                            : "the block ends while a bulk copy reads its shared memory";
+      finding.site.kernel = block.launch.program->kernel->name;
+      finding.site.line = copy.instruction->source->line;
+      finding.site.instruction = copy.instruction->source->text();
+      block.machine.findings.add(std::move(finding));
+    }
+    if (copy.kind != BulkCopy::Kind::Load)
+      execute(copy);
+  }
+  bulkCopies.clear();
+  warpgroups->finish();
+}
+
+std::string Asynchrony::describe() const {
+  std::string text;
+  for (const auto &[address, barrier] : barriers) {
+    const Mbarrier &state = barrier.state;
+    if (barrier.polls.empty())
+      continue;
+    text += "\n  the mbarrier at shared address " + std::to_string(address) + " is in phase " +
+            std::to_string(state.phase()) + " and waits for " +
+            std::to_string(state.pendingArrivals()) + " arrivals and " +
+            std::to_string(state.pendingBytes()) + " bytes";
+  }
+  return text;
+}
+
+} // namespace vgpu

@@ -1,0 +1,175 @@
+#include "exec/Flights.h"
+
+#include "exec/Block.h"
+
+#include <bit>
+
+namespace vgpu {
+
+Flights::Flights(Block &block, bool tracksProxies)
+    : block(block), tracksProxies(tracksProxies), marks(block.sharedEnd),
+      readers(block.sharedEnd / kUnit + 1),
+      writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0),
+      fences(block.launch.warpsPerBlock() * kWarpSize) {}
+
+void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string message,
+                     uint64_t address, std::string other) const {
+  Finding finding;
+  finding.kind = kind;
+  finding.message = std::move(message);
+  finding.site = warp.site(lane);
+  finding.address = address;
+  finding.hasAddress = true;
+  finding.other = std::move(other);
+  block.machine.findings.add(std::move(finding));
+}
+
+uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
+  uint8_t flags = 0;
+  for (uint32_t byte = 0; byte < bytes; ++byte)
+    flags |= marks[address + byte];
+  return flags;
+}
+
+std::string Flights::describe(uint64_t address) const {
+  for (const auto &[id, flight] : flights)
+    for (SharedRange range : flight.ranges)
+      if (address >= range.begin && address < range.end)
+        return flight.instruction->source->text() + " at ptx line " +
+               std::to_string(flight.instruction->source->line) + ", warp " +
+               std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
+  return "";
+}
+
+void Flights::mark(Direction direction, SharedRange range) {
+  if (direction == Direction::Writes) {
+    std::memset(&marks[range.begin], kArriving, range.end - range.begin);
+    std::memset(&block.sharedWritten[range.begin], 1, range.end - range.begin);
+    return;
+  }
+  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
+    ++readers[unit];
+  for (uint32_t address = range.begin; address < range.end; ++address)
+    marks[address] |= kLeaving;
+}
+
+void Flights::unmark(Direction direction, SharedRange range) {
+  if (direction == Direction::Writes) {
+    for (uint32_t address = range.begin; address < range.end; ++address)
+      marks[address] &= ~kArriving;
+    return;
+  }
+  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
+    if (--readers[unit] == 0)
+      for (uint32_t byte = 0; byte < kUnit && unit * kUnit + byte < block.sharedEnd; ++byte)
+        marks[unit * kUnit + byte] &= ~kLeaving;
+}
+
+uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
+                        std::vector<SharedRange> ranges) {
+  bool writes = direction == Direction::Writes;
+  uint8_t bad = writes ? kArriving | kLeaving | kBarrier : kArriving | kBarrier;
+  for (SharedRange range : ranges) {
+    uint8_t flags = flagsOf(range.begin, range.end - range.begin);
+    if (flags & bad) [[unlikely]] {
+      uint32_t at = range.begin;
+      while (!(marks[at] & bad))
+        ++at;
+      std::string_view what = flags & kBarrier    ? "that hold a live mbarrier"
+                              : flags & kArriving ? "that an asynchronous operation still writes"
+                                                  : "that an asynchronous operation still reads";
+      report(warp, lane, FindingKind::Asynchronous,
+             std::string(writes ? "starts to write" : "starts to read") + " bytes " +
+                 std::string(what),
+             at, describe(at));
+    }
+    if (!writes && !block.sharedWritten[range.begin])
+      report(warp, lane, FindingKind::Uninitialized,
+             "an asynchronous operation reads shared memory that nobody has written", range.begin);
+    mark(direction, range);
+  }
+  flights[nextFlight] = {direction, std::move(ranges), warp.current(), warp.index, lane};
+  return nextFlight++;
+}
+
+void Flights::end(uint64_t flight, SharedRange range) {
+  unmark(flights.at(flight).direction, range);
+}
+
+void Flights::end(uint64_t flight) {
+  const Flight &done = flights.at(flight);
+  for (SharedRange range : done.ranges)
+    unmark(done.direction, range);
+  flights.erase(flight);
+}
+
+void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
+                    uint32_t bytes) {
+  bool isLoad = kind == AccessKind::Load;
+  uint8_t bad = isLoad ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
+  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+    int lane = std::countr_zero(rest);
+    uint8_t flags = flagsOf(addresses[lane], bytes);
+    if (!(flags & bad)) [[likely]]
+      continue;
+    std::string_view what = flags & kBarrier ? "the bytes of a live mbarrier"
+                            : flags & kArriving
+                                ? "bytes that an asynchronous copy still writes"
+                                : "bytes that an asynchronous operation still reads";
+    report(warp, lane, FindingKind::Asynchronous,
+           std::string(isLoad ? "reads " : "writes ") + std::string(what), addresses[lane],
+           describe(addresses[lane]));
+  }
+  if (tracksProxies && !isLoad)
+    remember(warp, lanes, addresses, bytes);
+}
+
+void Flights::remember(const Warp &warp, LaneMask lanes, const uint64_t *addresses,
+                       uint32_t bytes) {
+  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+    int lane = std::countr_zero(rest);
+    for (uint64_t unit = addresses[lane] / kUnit; unit * kUnit < addresses[lane] + bytes; ++unit)
+      writers[unit] = {time, warp.index * kWarpSize + static_cast<uint32_t>(lane)};
+  }
+}
+
+void Flights::fence(const Warp &warp, LaneMask lanes) {
+  ++time;
+  for (LaneMask rest = lanes; rest; rest &= rest - 1)
+    fences[warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(rest))] = time;
+}
+
+void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, std::string_view verb) {
+  if (!tracksProxies)
+    return;
+  uint32_t issuer = warp.index * kWarpSize + static_cast<uint32_t>(lane);
+  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
+    Writer &writer = writers[unit];
+    if (writer.time == 0)
+      continue;
+    bool isVisible = hasFenced(writer.thread, writer.time) || hasFenced(issuer, writer.time);
+    if (!isVisible)
+      report(warp, lane, FindingKind::Proxy,
+             std::string(verb) +
+                 " through the asynchronous proxy what an ordinary store wrote, without "
+                 "fence.proxy.async between them",
+             unit * kUnit,
+             "the store of warp " + std::to_string(writer.thread / kWarpSize) + ", lane " +
+                 std::to_string(writer.thread % kWarpSize));
+    writer.time = 0; // settled, or reported
+    if (!isVisible)
+      return;
+  }
+}
+
+void Flights::markBarrier(uint32_t address) {
+  for (uint32_t byte = 0; byte < 8; ++byte)
+    marks[address + byte] = kBarrier, block.sharedWritten[address + byte] = 1;
+}
+
+void Flights::unmarkBarrier(uint32_t address) {
+  for (uint32_t byte = 0; byte < 8; ++byte)
+    marks[address + byte] = 0, block.sharedWritten[address + byte] = 0;
+}
+
+} // namespace vgpu

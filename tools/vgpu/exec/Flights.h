@@ -1,0 +1,87 @@
+#pragma once
+// Shared memory that asynchronous operations are writing or reading, and what
+// the asynchronous proxy may see of it.
+//
+// Each byte has marks, which are set when an operation is issued and taken away
+// when something waits for it.
+
+#include "check/Finding.h"
+#include "check/Observer.h"
+
+#include <array>
+#include <map>
+#include <vector>
+
+namespace vgpu {
+
+/// Bytes of shared memory, [begin, end).
+struct SharedRange {
+  uint32_t begin, end;
+};
+
+class Flights {
+public:
+  explicit Flights(Block &block, bool tracksProxies);
+
+  enum class Direction : uint8_t { Writes, Reads };
+
+  /// An operation begins, issued by a lane of the warp. Reports what does not go
+  /// with it: bytes that are in flight already, or that hold an mbarrier.
+  uint64_t begin(const Warp &warp, int lane, Direction direction, std::vector<SharedRange> ranges);
+  /// Some bytes are done.
+  void end(uint64_t flight, SharedRange range);
+  /// The whole operation is done.
+  void end(uint64_t flight);
+
+  /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
+  /// Stores are remembered, for what the asynchronous proxy sees.
+  void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
+             uint32_t bytes);
+
+  /// fence.proxy.async.
+  void fence(const Warp &warp, LaneMask lanes);
+  /// Reports bytes that were written by ordinary stores and are now touched by
+  /// the asynchronous proxy, without a fence of the writer or of the issuer.
+  void checkProxy(const Warp &warp, int lane, SharedRange range, std::string_view verb);
+  /// Whether this lane has fenced since `time`; for what is not in the marks.
+  uint32_t now() const { return time; }
+  bool hasFenced(uint32_t thread, uint32_t since) const { return fences[thread] > since; }
+
+  void markBarrier(uint32_t address);
+  void unmarkBarrier(uint32_t address);
+
+  void report(const Warp &warp, int lane, FindingKind kind, std::string message, uint64_t address,
+              std::string other = "") const;
+
+private:
+  static constexpr uint32_t kUnit = 16;
+  enum Mark : uint8_t { kArriving = 1, kLeaving = 2, kBarrier = 4 };
+  struct Flight {
+    Direction direction;
+    std::vector<SharedRange> ranges;
+    const Instruction *instruction;
+    uint32_t warp;
+    int lane;
+  };
+  struct Writer {
+    uint32_t time = 0, thread = 0;
+  };
+
+  void mark(Direction direction, SharedRange range);
+  void unmark(Direction direction, SharedRange range);
+  uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
+  std::string describe(uint64_t address) const;
+  void remember(const Warp &warp, LaneMask lanes, const uint64_t *addresses, uint32_t bytes);
+
+  Block &block;
+  bool tracksProxies;
+  uint64_t nextFlight = 1;
+  std::map<uint64_t, Flight> flights;
+  std::vector<uint8_t> marks;    ///< of each byte
+  std::vector<uint16_t> readers; ///< of each unit
+  std::vector<Writer> writers;   ///< the last one, of each unit
+  std::vector<uint32_t> fences;  ///< the time of each thread's last fence
+  uint32_t time = 1;
+};
+
+} // namespace vgpu

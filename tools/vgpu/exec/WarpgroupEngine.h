@@ -1,0 +1,91 @@
+#pragma once
+// wgmma: four warps multiply together, asynchronously. An operation begins when
+// all four warps have issued it; it is executed when the first of them waits.
+//
+// Registers of an operation are in flight from issue to wait. Kernels that use
+// wgmma run every instruction through `before`, which knows what registers an
+// instruction touches. `mov` between registers is renaming: compilers put it
+// between asynchronous operations, where hardware has no instruction at all.
+
+#include "exec/Flights.h"
+#include "program/RegisterUse.h"
+#include "tensor/Arithmetic.h"
+#include "tensor/Descriptor.h"
+#include "tensor/Plan.h"
+
+#include <deque>
+
+namespace vgpu {
+
+class WarpgroupEngine {
+public:
+  static constexpr uint32_t kWarps = 4;
+
+  WarpgroupEngine(Block &block, Flights &flights);
+
+  /// wgmma.mma_async. `registers` are the accumulators, then those of A, if it
+  /// is not in memory.
+  void issue(Warp &warp, const Instruction &instruction, const tensor::Plan &plan,
+             uint64_t descriptorA, uint64_t descriptorB, bool accumulates);
+  void commit(Warp &warp);
+  /// False if the other warps of the group have yet to issue what it waits for.
+  bool wait(Warp &warp, uint32_t allowed);
+  /// wgmma.fence.
+  void fence(Warp &warp);
+
+  /// Before any instruction of a kernel that uses wgmma. False: try again later.
+  bool before(Warp &warp, const Instruction &instruction, const RegisterUse &use);
+  /// A warp leaves: reports what it did not wait for.
+  void finish();
+
+private:
+  /// One operation of four warps, with its operands as the arithmetic wants them.
+  struct Tile {
+    const Instruction *instruction = nullptr;
+    const tensor::Plan *plan = nullptr;
+    uint64_t descriptorA = 0, descriptorB = 0;
+    uint32_t issuedBy = 0; ///< mask of warps
+    uint32_t remaining = kWarps;
+    uint64_t flight = 0;
+    bool isCaptured = false;
+    std::vector<uint32_t> a[kWarps], b;
+  };
+  struct Operation {
+    uint64_t sequence;
+    uint32_t group;
+    bool accumulates, isDone = false;
+    std::vector<tensor::Register> accumulators;
+    std::vector<tensor::ConstRegister> a;
+    std::vector<int32_t> accumulatorWords, wordsOfA;
+  };
+  struct WarpState {
+    std::deque<Operation> operations;
+    uint32_t openGroup = 0;
+    uint64_t issued = 0;
+    bool hasFenced = false;            ///< at all
+    std::vector<uint32_t> flightGroup; ///< of each register: 1 + the group it is in flight for
+    std::vector<bool> isOperandOfA;    ///< and whether only as an operand that is read
+    std::vector<bool> isUnfenced;      ///< written since the last wgmma.fence
+  };
+
+  WarpState &stateOf(const Warp &warp);
+  Tile &tileOf(const Warp &warp, uint64_t sequence);
+  void checkFenced(Warp &warp, WarpState &state, const Operation &operation);
+  void beginTile(Warp &warp, Tile &tile);
+  std::vector<SharedRange> footprint(const Tile &tile) const;
+  void capture(Tile &tile);
+  void captureMatrix(const tensor::Plan &plan, tensor::MatrixDescriptor descriptor,
+                     tensor::Format format, bool isAcross, int firstRow, int rows,
+                     std::vector<uint32_t> &out);
+  void execute(Warp &warp, Operation &operation);
+  /// Executes operations, in order, up to and with the last for which `isNeeded`.
+  template <class Needed> bool executeThrough(Warp &warp, WarpState &state, Needed isNeeded);
+  bool rename(Warp &warp, WarpState &state, const RegisterUse &use);
+
+  Block &block;
+  Flights &flights;
+  std::map<std::pair<uint32_t, uint64_t>, Tile> tiles; ///< by warpgroup and number
+  std::vector<WarpState> warps;
+};
+
+} // namespace vgpu

@@ -1,0 +1,286 @@
+// cp.async.bulk: contiguous bytes, and boxes of tensors that a tensor map
+// describes (TMA); cp.reduce.async.bulk; their groups and prefetches.
+#include "check/Observer.h"
+#include "exec/MemoryChecks.h"
+#include "exec/ops/Async.h"
+#include "exec/ops/BulkReduce.h"
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+// Operands: 0 shared address, 1 global address or tensor map, 2 mbarrier,
+// 3 bytes. The list holds the coordinates. `immediate` is the reduction.
+
+using Corner = std::array<int32_t, TensorMap::kMostDimensions>;
+
+BulkCopy::Kind kindOf(const Instruction &instruction) {
+  return static_cast<BulkCopy::Kind>(instruction.modifiers);
+}
+
+BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t bytes,
+                 uint32_t alignment) {
+  BulkCopy copy;
+  copy.kind = kindOf(instruction);
+  copy.warp = &warp;
+  copy.lane = lane;
+  copy.instruction = &instruction;
+  copy.reduce = reinterpret_cast<BulkReduction>(instruction.immediate);
+  uint64_t given = warp.lanes<uint64_t>(instruction.operands[0])[lane];
+  uint32_t shared = sharedAddress(warp.block, lane, given, bytes);
+  if (shared % alignment)
+    throw Fault(FindingKind::Misaligned,
+                "the shared address of a bulk copy must be a multiple of " +
+                    std::to_string(alignment),
+                lane, given);
+  copy.range = {shared, shared + bytes};
+  if (copy.kind == BulkCopy::Kind::Load) {
+    uint64_t barrier = warp.lanes<uint64_t>(instruction.operands[2])[lane];
+    copy.barrier = sharedAddress(warp.block, lane, barrier, 8);
+  }
+  return copy;
+}
+
+/// Checks a range of global memory, as an access of this lane.
+void checkGlobal(Warp &warp, const Instruction &instruction, int lane, uint64_t address,
+                 uint32_t bytes, AccessKind kind) {
+  uint64_t addresses[kWarpSize];
+  addresses[lane] = address;
+  LaneMask only = LaneMask{1} << lane;
+  checkEachGlobal(warp, instruction, only, addresses, bytes, kind);
+  const DeviceMemory &memory = warp.block.machine.memory;
+  if (kind == AccessKind::Load && memory.inArena(address))
+    if (std::optional<uint64_t> first = memory.firstUninitialized(address, bytes))
+      reportUninitialized(warp, ptx::Space::Global, lane, *first);
+  if (Observer *observer = warp.block.machine.observer)
+    observer->bulkAccess(warp, lane, kind, address, bytes);
+}
+
+AccessKind accessOf(BulkCopy::Kind kind) {
+  switch (kind) {
+  case BulkCopy::Kind::Load:
+    return AccessKind::Load;
+  case BulkCopy::Kind::Store:
+    return AccessKind::Store;
+  case BulkCopy::Kind::Reduce:
+    return AccessKind::Atomic;
+  }
+  return AccessKind::Load;
+}
+
+Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  forLanes(lanes, [&](int lane) {
+    uint32_t bytes = warp.lanes<uint32_t>(instruction.operands[3])[lane];
+    uint64_t global = warp.lanes<uint64_t>(instruction.operands[1])[lane];
+    if (bytes % 16 || bytes == 0)
+      throw Fault(FindingKind::InvalidInstruction,
+                  "a bulk copy has a multiple of 16 bytes, not " + std::to_string(bytes), lane);
+    if (global % 16)
+      throw Fault(FindingKind::Misaligned,
+                  "the global address of a bulk copy must be a multiple of 16", lane, global);
+    BulkCopy copy = newCopy(warp, instruction, lane, bytes, 16);
+    checkGlobal(warp, instruction, lane, global, bytes, accessOf(copy.kind));
+    copy.pieces.push_back({copy.range.begin, bytes, global});
+    asynchronyOf(warp).issue(std::move(copy));
+  });
+  return Step::Next;
+}
+
+// --- Tensors
+
+TensorMap readMap(Warp &warp, int lane, uint64_t address) {
+  const uint8_t *bytes = nullptr;
+  const std::vector<uint8_t> &parameters = warp.block.launch.parameters;
+  uint64_t plain = address & ~kWindowMask;
+  if ((address & kWindowMask) == kParamWindow && plain + TensorMap::kBytes <= parameters.size())
+    bytes = parameters.data() + plain;
+  else if ((address & kWindowMask) == 0)
+    if (std::optional<Allocation> found = warp.block.machine.memory.find(address);
+        found && found->contains(address, TensorMap::kBytes))
+      bytes = reinterpret_cast<const uint8_t *>(address);
+  if (!bytes)
+    throw Fault(FindingKind::OutOfBounds,
+                "a tensor map lies in parameters, constant or global memory", lane, address);
+  if (plain % TensorMap::kAlignment)
+    throw Fault(FindingKind::Misaligned, "a tensor map is not aligned to 64 bytes", lane, address);
+  std::optional<TensorMap> map = TensorMap::decode(bytes);
+  if (!map)
+    throw Fault(FindingKind::InvalidInstruction,
+                "there is no tensor map, or its bytes were changed", lane, address);
+  return *map;
+}
+
+/// Eight bytes of what lies outside of the tensor.
+uint64_t fillOf(const TensorMap &map) {
+  if (!map.fillsWithNan)
+    return 0;
+  switch (map.element) {
+  case TensorMap::Element::F16:
+  case TensorMap::Element::BF16:
+    return 0x7fff'7fff'7fff'7fff;
+  case TensorMap::Element::F64:
+    return 0x7fff'ffff'ffff'ffff;
+  default:
+    return 0x7fff'ffff'7fff'ffff;
+  }
+}
+
+/// The part [begin, end) of a row, cut where the swizzle takes units apart.
+void addPieces(const TensorMap &map, const BoxRow &row, uint32_t begin, uint32_t end,
+               uint64_t global, BulkCopy &copy) {
+  while (begin < end) {
+    uint32_t address = copy.range.begin + row.offset + begin;
+    uint32_t stop = map.swizzle == Swizzle::None ? end : std::min(end, begin + 16 - address % 16);
+    copy.pieces.push_back({swizzled(map.swizzle, address), stop - begin, global});
+    global += global ? stop - begin : 0;
+    begin = stop;
+  }
+}
+
+void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map, const Corner &corner,
+            BulkCopy &copy) {
+  bool isLoad = copy.kind == BulkCopy::Kind::Load;
+  forBoxRows(map, corner, [&](const BoxRow &row) {
+    if (row.validBegin < row.validEnd)
+      checkGlobal(warp, instruction, copy.lane, row.address, row.validEnd - row.validBegin,
+                  accessOf(copy.kind));
+    if (isLoad)
+      addPieces(map, row, 0, row.validBegin, 0, copy);
+    addPieces(map, row, row.validBegin, row.validEnd, row.address, copy);
+    if (isLoad)
+      addPieces(map, row, row.validEnd, row.bytes, 0, copy);
+  });
+}
+
+Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  forLanes(lanes, [&](int lane) {
+    uint64_t address = warp.lanes<uint64_t>(instruction.operands[1])[lane];
+    TensorMap map = readMap(warp, lane, address);
+    if (static_cast<uint32_t>(map.rank) != instruction.listCount)
+      throw Fault(FindingKind::InvalidInstruction,
+                  "the tensor map has " + std::to_string(map.rank) + " dimensions", lane);
+    Corner corner{};
+    for (uint32_t d = 0; d < instruction.listCount; ++d)
+      corner[d] = warp.lanes<int32_t>(instruction.list[d])[lane];
+    BulkCopy copy = newCopy(warp, instruction, lane, map.boxBytes(), 128);
+    if (copy.range.begin % patternOf(map.swizzle))
+      asynchronyOf(warp).flights.report(
+          warp, lane, FindingKind::Misaligned,
+          "the box does not begin where the pattern of its swizzle does, at a multiple of " +
+              std::to_string(patternOf(map.swizzle)),
+          copy.range.begin);
+    copy.fill = fillOf(map);
+    addBox(warp, instruction, map, corner, copy);
+    asynchronyOf(warp).issue(std::move(copy));
+  });
+  return Step::Next;
+}
+
+/// Prefetches move nothing, but need a map.
+Step prefetchBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  forLanes(lanes, [&](int lane) {
+    readMap(warp, lane, warp.lanes<uint64_t>(instruction.operands[1])[lane]);
+  });
+  return Step::Next;
+}
+
+Step prefetchLine(Warp &, const Instruction &, LaneMask) { return Step::Next; }
+
+Step commitBulk(Warp &warp, const Instruction &, LaneMask lanes) {
+  asynchronyOf(warp).commitBulk(warp, lanes);
+  return Step::Next;
+}
+
+Step waitForBulk(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  asynchronyOf(warp).waitForBulk(warp, lanes, static_cast<uint32_t>(instruction.immediate),
+                                 instruction.modifiers != 0);
+  return Step::Next;
+}
+
+// --- Decoding
+
+void coordinates(Decoding &decoding, const ptx::Operand &map) {
+  int dimensions = 0;
+  for (const std::string &modifier : decoding.source.modifiers)
+    if (modifier.size() == 2 && modifier[1] == 'd' && modifier[0] >= '1' && modifier[0] <= '5')
+      dimensions = modifier[0] - '0';
+  if (map.elements.size() != 2 ||
+      map.elements[1].elements.size() != static_cast<size_t>(dimensions))
+    decoding.fail("needs " + std::to_string(dimensions) + " coordinates");
+  std::vector<Operand> list;
+  for (const ptx::Operand &element : map.elements[1].elements)
+    list.push_back(decoding.read(element, Type::S32));
+  decoding.setList(std::move(list));
+}
+
+void refuse(Decoding &decoding) {
+  for (const std::string &modifier : decoding.source.modifiers) {
+    if (modifier.starts_with("im2col"))
+      decoding.fail("im2col copies are not supported");
+    if (modifier == "tile::gather4" || modifier == "tile::scatter4")
+      decoding.fail("gather and scatter of tiles need sm_100a");
+    if (modifier == "multicast::cluster" || modifier.starts_with("cta_group"))
+      decoding.fail("copies to several blocks of a cluster are not supported");
+    if (modifier == "cp_mask" || modifier.starts_with("ignore_oob"))
+      decoding.fail("byte masks need sm_100");
+  }
+}
+
+/// Where the copy goes: the first space that the modifiers name.
+BulkCopy::Kind direction(Decoding &decoding) {
+  for (const std::string &modifier : decoding.source.modifiers) {
+    if (modifier.starts_with("shared"))
+      return BulkCopy::Kind::Load;
+    if (modifier == "global")
+      return decoding.has("reduce") ? BulkCopy::Kind::Reduce : BulkCopy::Kind::Store;
+  }
+  decoding.unsupported();
+}
+
+Handler selectCopy(Decoding &decoding) {
+  bool isTensor = decoding.has("tensor");
+  BulkCopy::Kind kind = direction(decoding);
+  bool isLoad = kind == BulkCopy::Kind::Load;
+  decoding.out.modifiers = static_cast<uint32_t>(kind);
+  if (isLoad && !decoding.has("global"))
+    decoding.fail("copies between blocks of a cluster are not supported");
+  if (isLoad && !decoding.has("mbarrier::complete_tx::bytes"))
+    decoding.fail("needs .mbarrier::complete_tx::bytes");
+  if (kind == BulkCopy::Kind::Reduce)
+    decoding.out.immediate = reinterpret_cast<int64_t>(selectBulkReduction(decoding));
+  const ptx::Operand &global = decoding.operand(isLoad ? 1 : 0);
+  const ptx::Operand &shared = decoding.operand(isLoad ? 0 : 1);
+  decoding.out.operands[0] = addressOperand(decoding, shared);
+  decoding.out.operands[1] = addressOperand(decoding, global);
+  size_t next = 2;
+  if (!isTensor)
+    decoding.out.operands[3] = decoding.read(next++, Type::U32);
+  if (isLoad)
+    decoding.out.operands[2] = addressOperand(decoding, decoding.operand(next++));
+  decoding.expectOperands(next + (decoding.has("L2::cache_hint") ? 1 : 0));
+  if (!isTensor)
+    return copyLine;
+  coordinates(decoding, global);
+  return copyBox;
+}
+
+} // namespace
+
+Handler selectBulk(Decoding &decoding) {
+  usesAsynchrony(decoding, true);
+  if (decoding.has("commit_group"))
+    return commitBulk;
+  if (decoding.has("wait_group")) {
+    decoding.out.immediate = decoding.integer(0);
+    decoding.out.modifiers = decoding.has("read");
+    return waitForBulk;
+  }
+  refuse(decoding);
+  if (!decoding.has("prefetch"))
+    return selectCopy(decoding);
+  if (!decoding.has("tensor"))
+    return prefetchLine;
+  decoding.out.operands[1] = addressOperand(decoding, decoding.operand(0));
+  return prefetchBox;
+}
+
+} // namespace vgpu::VGPU_VARIANT

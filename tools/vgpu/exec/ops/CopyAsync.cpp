@@ -1,0 +1,126 @@
+// cp.async of 4, 8 or 16 bytes for each lane, its groups, and its arrival at an
+// mbarrier.
+#include "exec/ops/Async.h"
+#include "exec/ops/MemoryPath.h"
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+enum : uint32_t { kIgnoresSource = 1, kHasSourceSize = 2, kIncrements = 4 };
+
+/// operands: destination, source, size of the source or predicate to ignore it
+Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const auto *destinations = warp.lanes<uint64_t>(instruction.operands[0]);
+  uint32_t bytes = instruction.memory.bytes();
+  AsyncCopy copy;
+  copy.lanes = lanes;
+  copy.instruction = &instruction;
+  copy.bytes = bytes;
+  LaneMask reads = lanes;
+  if (instruction.modifiers & kIgnoresSource)
+    reads &= ~warp.predicate(instruction.operands[2]);
+  const uint32_t *sizes = instruction.modifiers & kHasSourceSize
+                              ? warp.lanes<uint32_t>(instruction.operands[2])
+                              : nullptr;
+  forLanes(lanes, [&](int lane) {
+    copy.to[lane] = sharedAddress(warp.block, lane, destinations[lane], bytes);
+    uint32_t fromMemory = reads >> lane & 1 ? (sizes ? sizes[lane] : bytes) : 0;
+    if (fromMemory > bytes)
+      throw Fault(FindingKind::InvalidInstruction,
+                  "its source has " + std::to_string(fromMemory) + " bytes, more than the " +
+                      std::to_string(bytes) + " of the copy",
+                  lane);
+    if (copy.to[lane] % bytes)
+      faultMisaligned(LaneMask{1} << lane, destinations, bytes);
+    copy.sourceBytes[lane] = static_cast<uint8_t>(fromMemory);
+    if (fromMemory == 0)
+      reads &= ~(LaneMask{1} << lane);
+  });
+  if (reads) {
+    Accessed source;
+    access(warp, instruction, 1, reads, AccessKind::Load, source);
+    forLanes(reads, [&](int lane) { copy.from[lane] = source.addresses[lane]; });
+  }
+  asynchronyOf(warp).issue(warp, std::move(copy));
+  return Step::Next;
+}
+
+Step commitGroup(Warp &warp, const Instruction &, LaneMask lanes) {
+  asynchronyOf(warp).commitCopies(warp, lanes);
+  return Step::Next;
+}
+
+Step waitGroup(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  asynchronyOf(warp).waitForCopies(warp, lanes, static_cast<uint32_t>(instruction.immediate));
+  return Step::Next;
+}
+
+Step waitAll(Warp &warp, const Instruction &, LaneMask lanes) {
+  asynchronyOf(warp).waitForAllCopies(warp, lanes);
+  return Step::Next;
+}
+
+Step arrive(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const auto *addresses = warp.lanes<uint64_t>(instruction.operands[0]);
+  forLanes(lanes, [&](int lane) {
+    asynchronyOf(warp).arriveAfterCopies(warp, lane,
+                                         sharedAddress(warp.block, lane, addresses[lane], 8),
+                                         instruction.modifiers & kIncrements);
+  });
+  return Step::Next;
+}
+
+Handler selectCopyArrive(Decoding &decoding) {
+  decoding.expectOperands(1);
+  decoding.out.operands[0] = addressOperand(decoding, decoding.operand(0));
+  if (!decoding.has("noinc"))
+    decoding.out.modifiers = kIncrements;
+  return arrive;
+}
+
+/// What follows the size: a predicate to ignore the source, or how many bytes it
+/// has; a cache policy, which is only a hint, comes last.
+void sourceOperand(Decoding &decoding) {
+  if (decoding.operandCount() < (decoding.has("L2::cache_hint") ? 5u : 4u))
+    return;
+  const ptx::Operand &operand = decoding.operand(3);
+  bool isPredicate = decoding.isPredicate(operand);
+  decoding.out.modifiers = isPredicate ? kIgnoresSource : kHasSourceSize;
+  decoding.out.operands[2] =
+      isPredicate ? decoding.readPredicate(operand) : decoding.read(operand, Type::U32);
+}
+
+Handler selectCopy(Decoding &decoding) {
+  if (!decoding.has("async"))
+    decoding.unsupported();
+  if (decoding.has("bulk"))
+    return selectBulk(decoding);
+  usesAsynchrony(decoding, false);
+  if (decoding.has("commit_group"))
+    return commitGroup;
+  if (decoding.has("wait_all"))
+    return waitAll;
+  if (decoding.has("wait_group")) {
+    decoding.out.immediate = decoding.integer(0);
+    return waitGroup;
+  }
+  if (decoding.has("mbarrier"))
+    return selectCopyArrive(decoding);
+  decoding.expectOperands(3, 5);
+  int64_t bytes = decoding.integer(2);
+  if (bytes != 16 && (decoding.has("cg") || (bytes != 4 && bytes != 8)))
+    decoding.fail("cannot copy " + std::to_string(bytes) + " bytes");
+  MemoryForm &form = decoding.out.memory;
+  decoding.out.operands[0] = addressOperand(decoding, decoding.operand(0));
+  decoding.address(1, 1);
+  form.space = ptx::Space::Global;
+  form.elementBytes = static_cast<uint8_t>(bytes);
+  sourceOperand(decoding);
+  return copy;
+}
+
+} // namespace
+
+void addCopyAsync(SelectorTable &table) { table["cp"] = selectCopy; }
+
+} // namespace vgpu::VGPU_VARIANT

@@ -1,0 +1,232 @@
+// mma, and the instructions that move the 8 × 8 matrices it works on: ldmatrix,
+// stmatrix, movmatrix.
+#include "exec/ops/Families.h"
+#include "exec/ops/MemoryPath.h"
+#include "tensor/Arithmetic.h"
+#include "tensor/Plan.h"
+
+namespace vgpu::VGPU_VARIANT {
+namespace {
+
+using ptx::Type;
+
+void requireWholeWarp(LaneMask lanes) {
+  if (lanes != kAllLanes)
+    throw Fault(FindingKind::BarrierDivergence,
+                "only " + std::to_string(std::popcount(lanes)) +
+                    " of 32 lanes execute it, but it needs the whole warp");
+}
+
+// --- mma
+
+/// The list holds the registers of D, A, B and C.
+Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  requireWholeWarp(lanes);
+  const auto &plan = *reinterpret_cast<const tensor::Plan *>(instruction.immediate);
+  uint32_t *registers[64];
+  for (uint32_t number = 0; number < instruction.listCount; ++number)
+    registers[number] = warp.lanes<uint32_t>(instruction.list[number]);
+  const tensor::Form &form = plan.form;
+  uint32_t *const *a = registers + form.registersOf(form.d);
+  uint32_t *const *b = a + form.registersOfA();
+  uint32_t *const *c = b + form.registersOfB();
+  tensor::arithmetic().mma(form, plan.order, a, b, c, registers);
+  return Step::Next;
+}
+
+/// "sm_90a" is 90.
+int chipOf(const Decoding &decoding) {
+  const std::string &target = decoding.builder.module.target;
+  size_t digits = target.find_first_of("0123456789");
+  return digits == std::string::npos ? 0 : std::atoi(target.c_str() + digits);
+}
+
+tensor::Form formOf(const Decoding &decoding) {
+  tensor::Form form;
+  std::vector<tensor::Format> formats;
+  std::vector<std::string_view> layouts;
+  bool hasShape = false;
+  for (const std::string &modifier : decoding.source.modifiers) {
+    if (std::optional<tensor::Format> format = tensor::formatNamed(modifier))
+      formats.push_back(*format);
+    else if (modifier == "row" || modifier == "col")
+      layouts.push_back(modifier);
+    else if (modifier[0] == 'm')
+      hasShape |= tensor::parseShape(modifier, form);
+  }
+  if (!hasShape || formats.size() != 4 || layouts.size() != 2)
+    decoding.fail("needs a shape, two layouts and four types");
+  form.d = formats[0], form.a = formats[1], form.b = formats[2], form.c = formats[3];
+  form.isARowMajor = layouts[0] == "row";
+  form.isBRowMajor = layouts[1] == "row";
+  form.saturates = decoding.has("satfinite");
+  form.isAnd = decoding.has("and");
+  return form;
+}
+
+void addRegisters(Decoding &decoding, size_t number, tensor::Format format, int count,
+                  bool isWritten, std::vector<Operand> &list) {
+  auto elements = decoding.elements(number);
+  if (elements.size() != static_cast<size_t>(count))
+    decoding.fail("operand " + std::to_string(number + 1) + " has " +
+                  std::to_string(elements.size()) + " registers, but needs " +
+                  std::to_string(count));
+  Type type = format == tensor::Format::F64 ? Type::F64 : Type::B32;
+  for (const ptx::Operand *element : elements)
+    list.push_back(isWritten ? decoding.write(*element, type) : decoding.read(*element, type));
+}
+
+Handler selectMultiply(Decoding &decoding) {
+  decoding.out.kind = InstructionClass::Tensor;
+  if (decoding.has("sp") || decoding.has("sp::ordered_metadata"))
+    decoding.fail("sparse matrix products are not supported");
+  if (decoding.has("block_scale"))
+    decoding.fail("block scales need sm_120a, which is not supported");
+  decoding.expectOperands(4);
+  tensor::Plan plan;
+  plan.form = formOf(decoding);
+  if (std::string why = whyNoMma(plan.form, chipOf(decoding)); !why.empty())
+    decoding.fail(why);
+  const tensor::Form &form = plan.form;
+  std::vector<Operand> list;
+  addRegisters(decoding, 0, form.d, form.registersOf(form.d), true, list);
+  addRegisters(decoding, 1, form.a, form.registersOfA(), false, list);
+  addRegisters(decoding, 2, form.b, form.registersOfB(), false, list);
+  addRegisters(decoding, 3, form.c, form.registersOf(form.c), false, list);
+  decoding.setList(std::move(list));
+  decoding.out.immediate = reinterpret_cast<int64_t>(&tensor::keep(plan));
+  return multiply;
+}
+
+Handler selectWmma(Decoding &decoding) {
+  decoding.fail("wmma is not supported: its fragments are opaque; use mma.sync with ldmatrix");
+}
+
+// --- 8 × 8 matrices of 16-bit elements: lane 4 g + t holds elements 2 t and
+// 2 t + 1 of row g, so a row of 16 bytes lies in four neighbouring lanes.
+
+/// The matrix in 32 words becomes its transpose.
+void transpose(const uint32_t *from, uint32_t *to) {
+  uint16_t rows[8][8], columns[8][8];
+  std::memcpy(rows, from, sizeof rows);
+  for (int row = 0; row < 8; ++row)
+    for (int column = 0; column < 8; ++column)
+      columns[column][row] = rows[row][column];
+  std::memcpy(to, columns, sizeof columns);
+}
+
+enum : uint32_t { kTransposed = 1 };
+
+/// Addresses of rows come from the first 8 lanes of each matrix.
+LaneMask rowLanes(uint32_t matrices) {
+  return matrices == 4 ? kAllLanes : (LaneMask{1} << 8 * matrices) - 1;
+}
+
+void accessRows(Warp &warp, const Instruction &instruction, AccessKind kind, Accessed &accessed) {
+  LaneMask lanes = rowLanes(instruction.listCount);
+  if (instruction.memory.space == ptx::Space::Generic) {
+    computeAddresses(warp, instruction, 0, lanes, accessed.addresses);
+    forLanes(lanes, [&](int lane) {
+      if ((accessed.addresses[lane] & kWindowMask) != kSharedWindow)
+        throw Fault(FindingKind::InvalidInstruction, "the address is not in shared memory", lane,
+                    accessed.addresses[lane]);
+    });
+  }
+  access(warp, instruction, 0, lanes, kind, accessed);
+}
+
+/// operands: address; the list holds the destinations.
+Step loadMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  requireWholeWarp(lanes);
+  Accessed accessed;
+  accessRows(warp, instruction, AccessKind::Load, accessed);
+  for (uint32_t matrix = 0; matrix < instruction.listCount; ++matrix) {
+    uint32_t *to = warp.lanes<uint32_t>(instruction.list[matrix]);
+    alignas(64) uint32_t words[kWarpSize];
+    for (uint32_t row = 0; row < 8; ++row)
+      std::memcpy(words + 4 * row, accessed.bytes[8 * matrix + row], 16);
+    if (instruction.modifiers & kTransposed)
+      transpose(words, to);
+    else
+      std::memcpy(to, words, sizeof words);
+  }
+  return Step::Next;
+}
+
+Step storeMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  requireWholeWarp(lanes);
+  Accessed accessed;
+  accessRows(warp, instruction, AccessKind::Store, accessed);
+  for (uint32_t matrix = 0; matrix < instruction.listCount; ++matrix) {
+    const uint32_t *from = warp.lanes<uint32_t>(instruction.list[matrix]);
+    alignas(64) uint32_t words[kWarpSize];
+    if (instruction.modifiers & kTransposed)
+      transpose(from, words);
+    else
+      std::memcpy(words, from, sizeof words);
+    for (uint32_t row = 0; row < 8; ++row)
+      std::memcpy(accessed.bytes[8 * matrix + row], words + 4 * row, 16);
+  }
+  return Step::Next;
+}
+
+Step moveMatrix(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  requireWholeWarp(lanes);
+  alignas(64) uint32_t words[kWarpSize];
+  transpose(warp.lanes<uint32_t>(instruction.operands[1]), words);
+  std::memcpy(warp.lanes<uint32_t>(instruction.operands[0]), words, sizeof words);
+  return Step::Next;
+}
+
+void matrixForm(Decoding &decoding, size_t registers, size_t address, bool isWritten) {
+  if (!decoding.has("m8n8") || !decoding.has("b16"))
+    decoding.fail("only .m8n8 of .b16 is supported: other shapes need sm_100a");
+  uint32_t count = decoding.has("x4") ? 4 : decoding.has("x2") ? 2 : decoding.has("x1") ? 1 : 0;
+  if (!count)
+    decoding.fail("needs .x1, .x2 or .x4");
+  decoding.expectOperands(2);
+  decoding.memoryForm();
+  decoding.out.memory.elementBytes = 16;
+  if (decoding.has("trans"))
+    decoding.out.modifiers |= kTransposed;
+  std::vector<Operand> list;
+  addRegisters(decoding, registers, tensor::Format::F32, static_cast<int>(count), isWritten, list);
+  decoding.address(address, 0);
+  decoding.setList(std::move(list));
+}
+
+Handler selectLoadMatrices(Decoding &decoding) {
+  decoding.out.kind = InstructionClass::Load;
+  matrixForm(decoding, 0, 1, true);
+  return loadMatrices;
+}
+
+Handler selectStoreMatrices(Decoding &decoding) {
+  decoding.out.kind = InstructionClass::Store;
+  if (chipOf(decoding) < 90)
+    decoding.fail("needs sm_90");
+  matrixForm(decoding, 1, 0, false);
+  return storeMatrices;
+}
+
+Handler selectMoveMatrix(Decoding &decoding) {
+  decoding.out.kind = InstructionClass::Shuffle;
+  decoding.expectOperands(2);
+  if (!decoding.has("m8n8") || !decoding.has("trans") || !decoding.has("b16"))
+    decoding.unsupported();
+  decoding.out.operands[0] = decoding.write(0, Type::B32);
+  decoding.out.operands[1] = decoding.read(1, Type::B32);
+  return moveMatrix;
+}
+
+} // namespace
+
+void addMatrix(SelectorTable &table) {
+  table["mma"] = selectMultiply;
+  table["wmma"] = selectWmma;
+  table["ldmatrix"] = selectLoadMatrices;
+  table["stmatrix"] = selectStoreMatrices;
+  table["movmatrix"] = selectMoveMatrix;
+}
+
+} // namespace vgpu::VGPU_VARIANT

@@ -1,0 +1,27 @@
+#pragma once
+// What registers an instruction reads and writes: for kernels whose registers
+// may be in use by asynchronous operations.
+
+#include "ptx/Syntax.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace vgpu {
+
+struct RegisterUse {
+  enum class Kind : uint8_t {
+    Ordinary,
+    Move,     ///< from register to register
+    Constant, ///< from a constant to a register
+    Wgmma,    ///< checks its registers itself
+  };
+  Kind kind = Kind::Ordinary;
+  std::vector<int32_t> reads, writes; ///< words of the frame; predicates left out
+};
+
+/// `words` says where each register of the function lives.
+RegisterUse registerUse(const ptx::Instruction &instruction, const ptx::Function &function,
+                        const std::vector<int32_t> &words);
+
+} // namespace vgpu

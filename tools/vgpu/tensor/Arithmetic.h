@@ -1,0 +1,40 @@
+#pragma once
+// Matrix products of one warp, on plain data: compiled for several instruction
+// sets, which all give the same bits.
+
+#include "tensor/Form.h"
+#include "tensor/Numerics.h"
+
+namespace vgpu::tensor {
+
+/// A register of a warp: 32 words, one of each lane; 32 double words for f64.
+using Register = uint32_t *;
+using ConstRegister = const uint32_t *;
+
+struct Arithmetic {
+  /// mma.sync. The arrays hold the registers that `form` counts.
+  void (*mma)(const Form &form, const SumOrder &order, const ConstRegister *a,
+              const ConstRegister *b, const ConstRegister *c, const Register *d);
+
+  /// Unpacks 8 rows of 16 bytes, given as the words 4 × row + word, as columns:
+  /// element e of a row goes to out[order.step[first + e] × stride + row]. Float
+  /// formats become f32, integers s32 (b1: words as they are).
+  void (*spread)(Format format, const uint32_t *words, const SumOrder &order, int first,
+                 uint32_t *out, int stride);
+  /// Unpacks rows that run across k: element e of row r goes to
+  /// out[order.step[first + r] × stride + e]. 16-bit formats only.
+  void (*spreadAcross)(Format format, const uint32_t *words, const SumOrder &order, int first,
+                       uint32_t *out, int stride);
+
+  /// The 16 rows of a warp in wgmma: accumulators += a × b, or = a × b. a is k ×
+  /// 16 and b is k × n, as `spread` makes them; of b1, in words.
+  void (*warpgroupRows)(const Form &form, const SumOrder &order, bool accumulates,
+                        const uint32_t *a, const uint32_t *b, const Register *accumulators);
+};
+
+/// For the best instruction set that this processor has.
+const Arithmetic &arithmetic();
+/// All that this processor can run, the plainest first: for tests.
+const Arithmetic *const *everyArithmetic(int &count);
+
+} // namespace vgpu::tensor

@@ -58,8 +58,8 @@ protected:
     CUfunction function = kernel(loadText(ptx), "gemm_sm80");
     Buffer<uint16_t> da(a.bits), db(b.bits);
     Buffer<float> dc(m * n);
-    CUresult launched = launch(function, {unsigned(n / 64), unsigned(m / 64)}, {128}, 0,
-                               da.address, db.address, dc.address, m, n, k);
+    CUresult launched = launch(function, {unsigned(n / 64), unsigned(m / 64)}, {128}, 0, da.address,
+                               db.address, dc.address, m, n, k);
     CUresult ended = cuCtxSynchronize();
     if (launched == CUDA_SUCCESS && ended == CUDA_SUCCESS)
       result = dc.get();
@@ -125,9 +125,9 @@ protected:
   CUresult run(const std::string &ptx, std::vector<float> &result) {
     CUfunction function = kernel(loadText(ptx), "gemm_sm90a");
     unsigned bytes = 3 * (64 + 128) * 64 * 2;
-    EXPECT_EQ(cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                 int(bytes)),
-              CUDA_SUCCESS);
+    EXPECT_EQ(
+        cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(bytes)),
+        CUDA_SUCCESS);
     Buffer<uint16_t> da(a.bits), db(b.bits);
     Buffer<float> dc(m * n);
     CUtensorMap mapA = mapOf(da.address, m, k, 64), mapB = mapOf(db.address, n, k, 128);

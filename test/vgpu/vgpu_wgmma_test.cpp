@@ -96,7 +96,7 @@ private:
 struct Case {
   Type a = kBf16, b = kBf16;
   int n = 64;
-  Layout layoutA, layoutB;
+  Layout layoutA = {}, layoutB = {};
   bool isAInRegisters = false;
   int scaleA = 1, scaleB = 1;
 

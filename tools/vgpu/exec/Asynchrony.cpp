@@ -40,7 +40,8 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
     std::memcpy(to, reinterpret_cast<const void *>(copy.from[lane]), fromMemory);
     std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
     addresses[lane] = copy.to[lane];
-    flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
+    if (copy.lanes) // others are still to come
+      flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
   }
   if (!copy.lanes)
     flights.end(copy.flight);

@@ -2,6 +2,7 @@
 
 #include "exec/Block.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace vgpu {
@@ -26,6 +27,14 @@ void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string m
 
 uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   uint8_t flags = 0;
+  if (bytes == 16) { // the usual size: as two words, whose bytes are folded
+    uint64_t words[2];
+    std::memcpy(words, &marks[address], sizeof words);
+    uint64_t all = words[0] | words[1];
+    all |= all >> 32;
+    all |= all >> 16;
+    return static_cast<uint8_t>(all | all >> 8);
+  }
   for (uint32_t byte = 0; byte < bytes; ++byte)
     flags |= marks[address + byte];
   return flags;
@@ -55,14 +64,12 @@ void Flights::mark(Direction direction, SharedRange range) {
 
 void Flights::unmark(Direction direction, SharedRange range) {
   if (direction == Direction::Writes) {
-    for (uint32_t address = range.begin; address < range.end; ++address)
-      marks[address] &= ~kArriving;
+    std::memset(&marks[range.begin], 0, range.end - range.begin);
     return;
   }
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
     if (--readers[unit] == 0)
-      for (uint32_t byte = 0; byte < kUnit && unit * kUnit + byte < block.sharedEnd; ++byte)
-        marks[unit * kUnit + byte] &= ~kLeaving;
+      std::memset(&marks[unit * kUnit], 0, std::min(kUnit, block.sharedEnd - unit * kUnit));
 }
 
 uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,

@@ -263,7 +263,9 @@ int main(int argc, char **argv) {
     return result.empty() ? 0 : 1;
   }
   auto run = [&](size_t i) { return runNodeTest(folderOf(items[i].name), items[i].mode); };
-  std::vector<std::string> results = runIsolated(items.size(), run, {jobs});
+  // A case takes milliseconds; a busy machine may stop for a minute.
+  constexpr unsigned kTimeoutSeconds = 300;
+  std::vector<std::string> results = runIsolated(items.size(), run, {jobs, kTimeoutSeconds});
   if (!report.empty()) {
     std::error_code error;
     raw_fd_ostream out(report, error);

@@ -2,10 +2,14 @@
 
 #include "driver/vgpu.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 void GpuTest::SetUp() {
+#ifdef VGPU_TEST_TIMEOUT
+  setenv("VGPU_TIMEOUT", VGPU_TEST_TIMEOUT, 0);
+#endif
   GPU_CHECK(cuInit(0));
   GPU_CHECK(cuCtxCreate_v2(&context, 0, 0));
 }

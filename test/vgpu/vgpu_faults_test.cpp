@@ -92,6 +92,15 @@ TEST_F(Faults, Deadlock) {
   expectFound({"\"deadlock\"", "warp 0, 32 lanes", "waits at barrier 1", "waits at barrier 2"});
 }
 
+// A kernel that waits for what never comes is ended, and says where it is.
+TEST_F(Faults, Timeout) {
+  CUdeviceptr lock = allocate(4), counter = allocate(4);
+  GPU_CHECK(cuMemsetD32_v2(lock, 1, 1));
+  GPU_CHECK(launch(kernel(load("atomics"), "spin_lock"), {1}, {32}, 0, lock, counter));
+  expectFault(CUDA_ERROR_LAUNCH_TIMEOUT);
+  expectFound({"\"deadlock\"", "not ended within VGPU_TIMEOUT", "warp 0, 32 lanes, ptx line"});
+}
+
 TEST_F(Faults, Trap) {
   GPU_CHECK(launch(fault("trap"), {1}, {1}, 0));
   expectFault(CUDA_ERROR_LAUNCH_FAILED);

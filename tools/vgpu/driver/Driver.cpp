@@ -51,6 +51,7 @@ CUresult Driver::initialize() {
     return CUDA_ERROR_NO_DEVICE;
   }
   seed = std::strtoull(environment("VGPU_SEED", "0").c_str(), nullptr, 0);
+  timeoutSeconds = std::atof(environment("VGPU_TIMEOUT", "0").c_str());
   int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
   for (int ordinal = 0; ordinal < count; ++ordinal)
     devices.push_back(std::make_unique<Device>(ordinal, *model, findings, console));

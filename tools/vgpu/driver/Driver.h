@@ -126,7 +126,8 @@ public:
   std::map<int, Context *> primaries;
   std::map<int, unsigned> primaryUses;
   uint64_t launches = 0;
-  uint64_t seed = 0; ///< VGPU_SEED
+  uint64_t seed = 0;         ///< VGPU_SEED
+  double timeoutSeconds = 0; ///< VGPU_TIMEOUT; 0: none
 };
 
 } // namespace vgpu

@@ -40,14 +40,16 @@ Task::State ContextTask::run() {
 }
 
 Task::State KernelTask::step() {
-  if (!grid)
+  if (!grid) {
     grid = std::make_unique<Grid>(context.device.machine, launch, seed);
+    start = std::chrono::steady_clock::now();
+  }
   for (int step = 0; step < kStepsPerTurn; ++step) {
     switch (grid->step()) {
     case Grid::State::Running:
       break;
     case Grid::State::Stalled:
-      grid->reportDeadlock();
+      grid->reportDeadlock("no block can go on");
       grid.reset();
       throw Fault(FindingKind::Deadlock, "deadlock");
     case Grid::State::Finished:
@@ -55,7 +57,17 @@ Task::State KernelTask::step() {
       return State::Done;
     }
   }
+  endIfLate();
   return State::Running;
+}
+
+void KernelTask::endIfLate() {
+  double limit = Driver::get().timeoutSeconds;
+  if (limit <= 0 || std::chrono::steady_clock::now() - start < std::chrono::duration<double>(limit))
+    return;
+  grid->reportDeadlock("the kernel has not ended within VGPU_TIMEOUT");
+  grid.reset();
+  throw Fault(FindingKind::Deadlock, "timeout");
 }
 
 } // namespace vgpu

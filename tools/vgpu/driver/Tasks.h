@@ -26,10 +26,12 @@ public:
 
 private:
   State step() override;
+  void endIfLate();
 
   std::shared_ptr<const Launch> launch;
   uint64_t seed;
   std::unique_ptr<Grid> grid;
+  std::chrono::steady_clock::time_point start;
 };
 
 /// Something that is done at once.

@@ -98,10 +98,10 @@ void Grid::report(const Fault &fault, Block &block) {
   machine.findings.add(std::move(finding));
 }
 
-void Grid::reportDeadlock() {
+void Grid::reportDeadlock(const std::string &reason) {
   Finding finding;
   finding.kind = FindingKind::Deadlock;
-  finding.message = "no block can go on";
+  finding.message = reason;
   size_t told = 0;
   for (const auto &block : resident) {
     if (++told > 4) {

@@ -31,8 +31,8 @@ public:
   /// Gives one block a turn. Stalled: no block can go on before something
   /// happens outside. Throws a Fault after reporting it.
   State step();
-  /// Reports that all blocks wait for ever.
-  void reportDeadlock();
+  /// Reports, with where everybody is, that the kernel will not end.
+  void reportDeadlock(const std::string &reason);
 
   const Launch &launch() const { return *launchHeld; }
 

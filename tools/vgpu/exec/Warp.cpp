@@ -79,8 +79,9 @@ Warp::Outcome Warp::run(uint32_t budget) {
       break;
   }
   bool isBlocked = !hasCurrent;
-  if (hasCurrent && paths.size() > 1) { // the other paths get their turn
+  if (hasCurrent)
     save();
+  if (hasCurrent && paths.size() > 1) { // the other paths get their turn
     std::rotate(paths.begin(), paths.begin() + 1, paths.end());
     dropCurrent();
   }

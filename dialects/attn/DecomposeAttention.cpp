@@ -176,8 +176,10 @@ public:
         outputs{batch, queries, heads, valueDepth};
     SmallVector<Value> none{b.filled(rows, type, -kInfinity), b.filled(rows, type, 0.0),
                             b.filled(outputs, type, 0.0)};
+    // Chunks behind the last key that a row may see change nothing: how many there
+    // are depends on sizes alone.
     auto chunks =
-        scf::ForOp::create(b, b.index(0), lastKey(b), b.index(op.getChunk()), none,
+        scf::ForOp::create(b, b.index(0), b.index(keys), b.index(op.getChunk()), none,
                            [&](OpBuilder &nested, Location loc, Value start, ValueRange state) {
                              TensorBuilder b(nested, loc);
                              Partial merged =
@@ -192,18 +194,6 @@ public:
   }
 
 private:
-  /// The end of the keys that any row may see: later chunks would change
-  /// nothing.
-  Value lastKey(TensorBuilder &b) {
-    Value end = b.index(keys);
-    if (!op.getKvLengths())
-      return end;
-    Value none = b.filled({}, b.getI64Type(), 0);
-    Value longest = b.reduce(batch, {{op.getKvLengths(), {0}}}, {none, {}},
-                             [](TensorBuilder &b, ValueRange v) { return b.max(v[0], v[1]); });
-    return b.min(end, b.convert(b.extract(longest, {}), b.getIndexType()));
-  }
-
   Partial ofChunk(TensorBuilder &b, Value start) {
     Value x = scores(b, start, width, Stage::masked);
     Partial chunk;

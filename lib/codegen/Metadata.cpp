@@ -85,8 +85,13 @@ json::Value plan(Operation *entry) {
     arena.push_back(json::Object{{"bytes", group.getAs<IntegerAttr>("bytes").getInt()},
                                  {"times", strings(group.getAs<ArrayAttr>("times").getValue())}});
   }
-  auto heap = entry->getAttrOfType<IntegerAttr>("rt.heap_buffers");
-  return json::Object{{"arena", std::move(arena)}, {"heap_buffers", heap ? heap.getInt() : 0}};
+  auto number = [&](StringRef name) {
+    auto attribute = entry->getAttrOfType<IntegerAttr>(name);
+    return attribute ? attribute.getInt() : 0;
+  };
+  return json::Object{{"arena", std::move(arena)},
+                      {"heap_buffers", number("rt.heap_buffers")},
+                      {"reads", number("rt.reads")}};
 }
 
 json::Array sites(ArrayRef<Attribute> list) {

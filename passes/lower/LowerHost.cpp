@@ -239,6 +239,7 @@ private:
     if (stored != op.getType())
       value = arith::IndexCastOp::create(builder, loc, op.getType(), value);
     replace(op, value);
+    ++reads;
   }
 
   void appendWords(Location loc, Value operand, SmallVectorImpl<Value> &words) {
@@ -273,6 +274,7 @@ private:
     main->setAttr("rt.weights", names(slots));
     main->setAttr("rt.kernels", names(kernels));
     main->setAttr("rt.sites", builder.getArrayAttr(sites));
+    main->setAttr("rt.reads", builder.getI64IntegerAttr(reads));
   }
 
   func::FuncOp main;
@@ -282,6 +284,7 @@ private:
   Value callState, services, weights;
   llvm::MapVector<StringAttr, int64_t> slots, kernels;
   SmallVector<Attribute> sites;
+  int64_t reads = 0;
 };
 
 struct LowerHostPass : impl::LowerHostPassBase<LowerHostPass> {

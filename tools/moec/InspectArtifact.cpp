@@ -110,6 +110,8 @@ void printPlan(const json &root) {
     sum += (sum.empty() ? "" : " + ") + std::to_string(count) + times;
   std::printf("arena: %s bytes; buffers on the heap: %d\n", sum.empty() ? "0" : sum.c_str(),
               plan->value("heap_buffers", 0));
+  if (root.value("target", "") != "cpu")
+    std::printf("places where host code waits for the device: %d\n", plan->value("reads", 0));
 }
 
 /// Blocks that differ in nothing but their name are one line.

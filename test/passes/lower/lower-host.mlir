@@ -9,6 +9,7 @@ func.func private @k(memref<?xf32>, memref<4xf32>, memref<?xf32, strided<[?]>>, 
 // CHECK-SAME: (%[[CALL:.*]]: !llvm.ptr, %[[SERVICES:.*]]: !llvm.ptr, %[[INPUTS:.*]]: !llvm.ptr, %[[WEIGHTS:.*]]: !llvm.ptr) -> i32
 // CHECK-SAME: rt.inputs = [{onnx.name = "x", rt.type = memref<?xf32>}, {rt.type = memref<i64>}]
 // CHECK-SAME: rt.kernels = ["k"]
+// CHECK-SAME: rt.reads = 1 : i64
 // CHECK-SAME: rt.sites = [{experts = 3 : i64, kernel = 0 : i64, name = "/model/scale", op = "k", word = 3 : i64}]
 // CHECK-SAME: rt.weights = ["w"]
 // Where the experts' rows start is word 3 of the launch's table.

@@ -13,7 +13,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "passes/lower/OutlineHostCode.h"
-#include "passes/lower/PromoteAccumulators.h"
 
 namespace moec {
 #define GEN_PASS_DEF_OUTLINEKERNELSPASS
@@ -101,9 +100,7 @@ SmallVector<OpFoldResult> loopSizes(OpBuilder &builder, linalg::LinalgOp op, uns
 /// The outlined form of one computation: a kernel and what to pass to it.
 class KernelBuilder {
 public:
-  /// With `isElement`, an index computes one element: its sum stays in a register.
-  KernelBuilder(linalg::GenericOp op, unsigned gridLoops, bool isElement)
-      : op(op), gridLoops(gridLoops), isElement(isElement) {}
+  KernelBuilder(linalg::GenericOp op, unsigned gridLoops) : op(op), gridLoops(gridLoops) {}
 
   /// Builds the kernel, which has no name yet.
   func::FuncOp build(OpBuilder &builder) {
@@ -164,15 +161,6 @@ private:
       builder.clone(*constant, mapping);
   }
 
-  /// Replaces indices that are loop variables by them.
-  static void foldIndices(RewriterBase &rewriter, Operation *kernel) {
-    kernel->walk([&](affine::AffineApplyOp index) {
-      AffineMap map = index.getAffineMap();
-      if (auto dim = dyn_cast<AffineDimExpr>(map.getResult(0)))
-        rewriter.replaceOp(index, index.getDimOperands()[dim.getPosition()]);
-    });
-  }
-
   /// Replaces `clone` by loops of which the outer ones are one loop over
   /// [begin, end).
   void toLoops(linalg::GenericOp clone, ValueRange range) {
@@ -183,11 +171,6 @@ private:
     auto grid = scf::ForOp::create(rewriter, loc, range[0], range[1], step);
     rewriter.setInsertionPoint(clone);
     linalg::LinalgLoops loops = *linalg::linalgOpToLoops(rewriter, clone);
-    if (isElement) {
-      foldIndices(rewriter, grid->getParentOp());
-      for (Operation *loop : llvm::reverse(ArrayRef(loops).drop_front(gridLoops)))
-        promoteAccumulators(rewriter, cast<scf::ForOp>(loop));
-    }
     rewriter.setInsertionPointToStart(grid.getBody());
     if (gridLoops == 0) {
       // One step, whatever computes it.
@@ -215,7 +198,6 @@ private:
 
   linalg::GenericOp op;
   unsigned gridLoops;
-  bool isElement;
   SmallVector<Value> operands, outputMemrefs;
   SetVector<Operation *> constants;
 };
@@ -252,7 +234,7 @@ struct OutlineKernelsPass : impl::OutlineKernelsPassBase<OutlineKernelsPass> {
     if (!generic)
       generic = *linalg::generalizeNamedOp(rewriter, op);
     unsigned gridLoops = orderLoops(rewriter, generic, device);
-    KernelBuilder kernel(generic, gridLoops, device);
+    KernelBuilder kernel(generic, gridLoops);
     func::FuncOp built = kernels.add(kernel.build(rewriter), kind);
     kernel.launch(rewriter, built);
   }

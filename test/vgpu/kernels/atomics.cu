@@ -7,7 +7,7 @@ extern "C" __global__ void atomics(int *ints, unsigned *uints, unsigned long lon
   atomicMax(&ints[2], i);
   atomicXor(&ints[3], i * 2654435761u);
   atomicAnd_system(&ints[4], ~(1 << (i % 31)));
-  atomicOr_block(&ints[5], 1 << (i % 31));
+  atomicOr(&ints[5], 1 << (i % 31));
   atomicInc(&uints[0], 99);
   atomicDec(&uints[1], 99);
   atomicSub(&uints[2], 3);

@@ -75,6 +75,8 @@ std::string_view nameOf(FindingKind kind) {
     return "invalid-instruction";
   case FindingKind::StackOverflow:
     return "stack-overflow";
+  case FindingKind::WarpSynchronous:
+    return "warp-synchronous";
   case FindingKind::Race:
     return "race";
   case FindingKind::Proxy:
@@ -104,8 +106,8 @@ std::string_view nameOf(Severity severity) {
 void Findings::add(Finding finding) {
   std::lock_guard lock(mutex);
   for (Finding &known : findings)
-    if (known.kind == finding.kind && known.site.line == finding.site.line &&
-        known.site.kernel == finding.site.kernel &&
+    if (known.kind == finding.kind && known.severity == finding.severity &&
+        known.site.line == finding.site.line && known.site.kernel == finding.site.kernel &&
         (finding.site.line != 0 || known.message == finding.message)) {
       ++known.count;
       return;

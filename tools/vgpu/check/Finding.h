@@ -23,6 +23,7 @@ enum class FindingKind : uint8_t {
   InvalidInstruction, ///< operands that the instruction does not allow
   StackOverflow,
   Race,
+  WarpSynchronous, ///< lanes that rely on running together, with volatile accesses
   Proxy,
   Asynchronous, ///< misuse of mbarrier, cp.async, TMA or wgmma
   Leak,
@@ -53,8 +54,8 @@ struct Finding {
   uint64_t count = 1; ///< times it was found at this kernel and line
 };
 
-/// Collects findings of all threads. Those of one kind at one line of one
-/// kernel are one finding with a count; the first is kept.
+/// Collects findings of all threads. Those of one kind and severity at one line
+/// of one kernel are one finding with a count; the first is kept.
 class Findings {
 public:
   void add(Finding finding);

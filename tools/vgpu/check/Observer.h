@@ -3,6 +3,7 @@
 // and every synchronisation, in the order of execution, one call for a warp's
 // instruction.
 
+#include "check/TaskOrder.h"
 #include "program/Program.h"
 
 namespace vgpu {
@@ -24,16 +25,26 @@ struct MemoryAccess {
   const uint64_t *addresses; ///< 32; shared addresses without their window
   const Instruction &instruction;
   Warp &warp;
-  /// For Atomic and Store: whether memory had this value already.
-  LaneMask unchanged = 0;
+  /// All lanes are active, and their addresses follow each other.
+  bool isContiguous = false;
+};
+
+/// Observers that may listen at a time, by their place in Block::observations.
+enum ObserverPlace { kRaceChecker, kCounters, kObservers };
+
+/// What an observer keeps of a block.
+struct Observation {
+  virtual ~Observation() = default;
 };
 
 class Observer {
 public:
   virtual ~Observer() = default;
 
-  virtual void launchBegins(const Launch &) {}
-  virtual void launchEnds(const Launch &) {}
+  /// A launch may run more than once, as part of graphs; `run` counts what the
+  /// observer sees.
+  virtual void launchBegins(const Launch &, const TaskOrder &, uint64_t run) {}
+  virtual void launchEnds(const Launch &, uint64_t run) {}
   virtual void blockBegins(Block &) {}
   virtual void blockEnds(Block &) {}
 

@@ -71,7 +71,7 @@ template <class Choose> CUresult waitFor(Choose choose) {
   if (result != CUDA_SUCCESS)
     return result;
   for (const auto &task : tasks)
-    context->device.engine.wait(task);
+    context->device.wait(task);
   Driver::get().console.flush();
   return context->fault;
 }

@@ -84,7 +84,7 @@ VGPU_API CUresult cuStreamDestroy_v2(CUstream handle) {
     Stream *stream = context.streams.find(handle);
     if (!stream)
       return CUDA_ERROR_INVALID_HANDLE;
-    context.device.engine.wait(stream->last);
+    context.device.wait(stream->last);
     context.streams.remove(stream);
     return CUDA_SUCCESS;
   });
@@ -121,7 +121,7 @@ VGPU_API CUresult cuStreamQuery(CUstream handle) {
   return inStream(handle, [&](Driver &, Context &, Stream &stream) -> CUresult {
     if (stream.capture)
       return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    return !stream.last || stream.last->isDone() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    return stream.context.device.hasSeen(stream.last) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
 }
 
@@ -219,7 +219,7 @@ VGPU_API CUresult cuEventQuery(CUevent handle) {
   return withEvent(handle, [](Driver &, Context &, Event &event) -> CUresult {
     if (event.capture)
       return CUDA_ERROR_CAPTURED_EVENT;
-    return !event.marker || event.marker->isDone() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    return event.context.device.hasSeen(event.marker) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
 }
 

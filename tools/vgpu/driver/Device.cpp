@@ -128,10 +128,36 @@ std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attr
 }
 
 Device::Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console)
-    : ordinal(ordinal), model(model), memory(ordinal, model.memoryBytes),
+    : ordinal(ordinal), model(model), memory(ordinal, model.memoryBytes), races(findings),
       machine{memory, findings, console} {
   machine.multiprocessors = static_cast<uint32_t>(model.multiprocessors);
+  machine.observer = &races;
   machine.sharedPerMultiprocessor = static_cast<uint32_t>(model.sharedPerMultiprocessor);
+}
+
+void Device::wait(const std::shared_ptr<Task> &task) {
+  engine.wait(task);
+  if (task)
+    timelines.settle(task->order);
+}
+
+bool Device::hasSeen(const std::shared_ptr<Task> &task) {
+  if (!task)
+    return true;
+  if (!task->isDone())
+    return false;
+  timelines.settle(task->order);
+  return true;
+}
+
+void Timelines::settle(const TaskOrder &order) {
+  std::lock_guard lock(mutex);
+  seen.follow(order);
+}
+
+std::vector<uint64_t> Timelines::settled() const {
+  std::lock_guard lock(mutex);
+  return seen.last;
 }
 
 } // namespace vgpu

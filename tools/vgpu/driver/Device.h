@@ -1,6 +1,7 @@
 #pragma once
 // The devices that the virtual GPU pretends to be.
 
+#include "check/RaceChecker.h"
 #include "driver/Engine.h"
 #include "driver/cuda_types.h"
 #include "exec/Console.h"
@@ -31,14 +32,35 @@ std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attr
 /// on exactly that chip.
 bool accepts(const DeviceModel &model, std::string_view target);
 
+/// Streams and branches of graphs, and how far the host has seen each.
+class Timelines {
+public:
+  size_t add() { return count++; }
+  /// The host has seen that a task is done: what it submits now comes after.
+  void settle(const TaskOrder &order);
+  std::vector<uint64_t> settled() const;
+
+private:
+  std::atomic<size_t> count = 0;
+  mutable std::mutex mutex;
+  TaskOrder seen;
+};
+
 class Device {
 public:
   Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console);
 
+  /// The host waits for a task, and knows that it did.
+  void wait(const std::shared_ptr<Task> &task);
+  /// Whether it is done, which the host then knows.
+  bool hasSeen(const std::shared_ptr<Task> &task);
+
   const int ordinal;
   const DeviceModel &model;
   DeviceMemory memory;
+  RaceChecker races;
   Machine machine;
+  Timelines timelines;
   Engine engine; ///< the last member: its thread stops before the rest goes
 };
 

@@ -28,6 +28,10 @@ void writeReport(const std::string &path, const std::vector<Finding> &findings) 
 
 } // namespace
 
+Stream::Stream(Context &context) : context(context) {
+  order.timeline = context.device.timelines.add();
+}
+
 Context::Context(Device &device) : device(device), defaultStream(*this) {}
 Context::~Context() = default;
 Driver::Driver() = default;
@@ -134,8 +138,19 @@ void Driver::finish() {
   }
 }
 
+TaskOrder Context::orderOf(const Stream &stream, const Task &task) const {
+  TaskOrder order = stream.order;
+  order.settled = device.timelines.settled();
+  order.join(order.settled);
+  for (const auto &dependency : task.dependencies)
+    order.follow(dependency->order);
+  return order;
+}
+
 void Context::submit(Stream &stream, std::shared_ptr<Task> task) {
+  task->order = orderOf(stream, *task);
   auto after = [&](const Stream &other) {
+    task->order.follow(other.order);
     if (other.last && !other.last->isDone())
       task->dependencies.push_back(other.last);
   };
@@ -147,6 +162,8 @@ void Context::submit(Stream &stream, std::shared_ptr<Task> task) {
   } else if (stream.isBlocking) {
     after(defaultStream);
   }
+  ++task->order.sequence;
+  stream.order = task->order;
   stream.last = task;
   device.engine.submit(std::move(task));
 }
@@ -160,7 +177,7 @@ std::vector<std::shared_ptr<Task>> Context::lastTasks() const {
 
 CUresult Context::synchronize() {
   for (const auto &task : lastTasks())
-    device.engine.wait(task);
+    device.wait(task);
   return fault;
 }
 

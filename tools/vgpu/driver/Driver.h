@@ -32,13 +32,14 @@ struct Module {
 };
 
 struct Stream {
-  explicit Stream(Context &context) : context(context) {}
+  explicit Stream(Context &context);
 
   Context &context;
   bool isBlocking = true; ///< waits for the default stream, and it for this
   int priority = 0;
   std::shared_ptr<Task> last;
   std::shared_ptr<GraphCapture> capture;
+  TaskOrder order; ///< of its last task
 };
 
 /// A point in a stream.
@@ -91,6 +92,8 @@ struct Context {
   void submit(Stream &stream, std::shared_ptr<Task> task);
   std::vector<std::shared_ptr<Task>> lastTasks() const;
   CUresult synchronize();
+  /// The task's place: after its stream, what it waits for, and what the host has seen.
+  TaskOrder orderOf(const Stream &stream, const Task &task) const;
 };
 
 class Driver {

@@ -1,6 +1,8 @@
 #pragma once
 // A device's engine: a thread that carries out the tasks of all streams.
 
+#include "check/TaskOrder.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -22,6 +24,8 @@ public:
   virtual State run() = 0;
 
   std::vector<std::shared_ptr<Task>> dependencies;
+  /// Its place in the program's order; set when it is submitted.
+  TaskOrder order;
 
   bool isDone() const { return done.load(std::memory_order_acquire); }
 

@@ -30,11 +30,36 @@ CUresult joinCapture(Stream &stream, const Event &event) {
   return CUDA_SUCCESS;
 }
 
+namespace {
+
+/// A node goes on with the timeline of a node that it comes after, unless
+/// another did so before; then it begins one.
+TaskOrder orderOfNode(Context &context, const Task &task, std::set<const Task *> &continued) {
+  TaskOrder order;
+  order.timeline = SIZE_MAX;
+  for (const auto &dependency : task.dependencies) {
+    order.follow(dependency->order);
+    if (order.timeline == SIZE_MAX && continued.insert(dependency.get()).second) {
+      order.timeline = dependency->order.timeline;
+      order.sequence = dependency->order.sequence;
+    }
+    order.settled = dependency->order.settled;
+  }
+  if (order.timeline == SIZE_MAX)
+    order.timeline = context.device.timelines.add();
+  ++order.sequence;
+  return order;
+}
+
+} // namespace
+
 CUresult launchGraph(Driver &driver, Context &context, Stream &stream, const GraphExec &exec) {
   std::vector<std::shared_ptr<Task>> tasks;
   auto end = std::make_shared<ActionTask>(context, [] {});
   auto begin = std::make_shared<ActionTask>(context, [] {});
   context.submit(stream, begin);
+  // The stream's own timeline goes on with the end.
+  std::set<const Task *> continued{begin.get()};
   for (const GraphNode &node : exec.nodes) {
     std::shared_ptr<Task> task;
     if (node.launch)
@@ -44,6 +69,7 @@ CUresult launchGraph(Driver &driver, Context &context, Stream &stream, const Gra
     task->dependencies.push_back(begin);
     for (size_t dependency : node.dependencies)
       task->dependencies.push_back(tasks[dependency]);
+    task->order = orderOfNode(context, *task, continued);
     tasks.push_back(task);
     end->dependencies.push_back(task);
   }

@@ -41,7 +41,7 @@ Task::State ContextTask::run() {
 
 Task::State KernelTask::step() {
   if (!grid) {
-    grid = std::make_unique<Grid>(context.device.machine, launch, seed);
+    grid = std::make_unique<Grid>(context.device.machine, launch, seed, order);
     start = std::chrono::steady_clock::now();
   }
   for (int step = 0; step < kStepsPerTurn; ++step) {

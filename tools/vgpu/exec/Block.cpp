@@ -7,9 +7,11 @@
 
 namespace vgpu {
 
-Block::Block(Machine &machine, const Launch &launch, Dim3 index, uint32_t linearIndex)
+Block::Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index,
+             uint32_t linearIndex)
     : machine(machine), launch(launch), index(index), linearIndex(linearIndex),
-      sharedEnd(launch.sharedEnd()), sharedBytes(sharedEnd, 0xdb), sharedWritten(sharedEnd, 0) {
+      sharedEnd(launch.sharedEnd()), sharedBytes(sharedEnd, 0xdb), sharedWritten(sharedEnd, 0),
+      runNumber(run) {
   uint64_t threads = launch.block.count();
   for (uint64_t first = 0; first < threads; first += kWarpSize) {
     uint64_t count = std::min<uint64_t>(kWarpSize, threads - first);

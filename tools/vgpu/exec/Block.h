@@ -1,6 +1,7 @@
 #pragma once
 // A thread block (CTA): its warps, shared memory and barriers.
 
+#include "check/Observer.h"
 #include "exec/Warp.h"
 #include "memory/DeviceMemory.h"
 
@@ -10,7 +11,7 @@ class Asynchrony;
 
 class Block {
 public:
-  Block(Machine &machine, const Launch &launch, Dim3 index, uint32_t linearIndex);
+  Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index, uint32_t linearIndex);
   ~Block();
 
   bool isFinished() const { return finishedWarps == warps.size(); }
@@ -63,6 +64,9 @@ public:
   /// The allocations that instructions met last; empty when allocations change.
   Allocation knownRanges[16];
   uint64_t knownGeneration = 0;
+  const uint64_t runNumber; ///< see Observer::launchBegins
+  /// What observers keep.
+  std::unique_ptr<Observation> observations[kObservers];
 
 private:
   struct Barrier {

@@ -21,17 +21,18 @@ uint64_t Grid::residentLimit(const Machine &machine, const Launch &launch) {
   return std::max<uint64_t>(each * machine.multiprocessors, 1);
 }
 
-Grid::Grid(Machine &machine, std::shared_ptr<const Launch> launch, uint64_t seed)
-    : machine(machine), launchHeld(std::move(launch)), schedule(seed),
+Grid::Grid(Machine &machine, std::shared_ptr<const Launch> launch, uint64_t seed,
+           const TaskOrder &order)
+    : machine(machine), launchHeld(std::move(launch)), schedule(seed), run(machine.runs++),
       limit(residentLimit(machine, *launchHeld)) {
   if (machine.observer)
-    machine.observer->launchBegins(*launchHeld);
+    machine.observer->launchBegins(*launchHeld, order, run);
 }
 
 Grid::~Grid() {
   resident.clear();
   if (machine.observer)
-    machine.observer->launchEnds(*launchHeld);
+    machine.observer->launchEnds(*launchHeld, run);
 }
 
 /// A block becomes resident when its first turn comes, so blocks that need no
@@ -41,7 +42,7 @@ Block &Grid::current() {
   bool hasRoom = nextBlock < launch.grid.count() && resident.size() < limit;
   size_t choice = schedule.choose(turn, resident.size() + hasRoom);
   if (choice == resident.size()) {
-    resident.push_back(std::make_unique<Block>(machine, launch, launch.grid.at(nextBlock),
+    resident.push_back(std::make_unique<Block>(machine, launch, run, launch.grid.at(nextBlock),
                                                static_cast<uint32_t>(nextBlock)));
     ++nextBlock;
   }

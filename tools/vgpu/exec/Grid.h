@@ -25,7 +25,9 @@ class Grid {
 public:
   enum class State : uint8_t { Running, Stalled, Finished };
 
-  Grid(Machine &machine, std::shared_ptr<const Launch> launch, uint64_t seed);
+  /// `order` is its place among the tasks of the device, for observers.
+  Grid(Machine &machine, std::shared_ptr<const Launch> launch, uint64_t seed,
+       const TaskOrder &order = {});
   ~Grid();
 
   /// Gives one block a turn. Stalled: no block can go on before something
@@ -49,6 +51,7 @@ private:
   Machine &machine;
   std::shared_ptr<const Launch> launchHeld;
   Schedule schedule;
+  const uint64_t run; ///< the number of this Grid
   uint64_t limit;
   uint64_t nextBlock = 0;
   size_t turn = 0;

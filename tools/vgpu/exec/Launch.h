@@ -40,6 +40,7 @@ struct Machine {
   Findings &findings;
   Console &console;
   Observer *observer = nullptr;
+  uint64_t runs = 0; ///< counts the grids that were executed
   uint32_t multiprocessors = 1;
   uint32_t threadsPerMultiprocessor = 2048;
   uint32_t blocksPerMultiprocessor = 32;

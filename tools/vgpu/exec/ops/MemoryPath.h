@@ -77,11 +77,11 @@ inline Extent extentOf(const Accessed &accessed, LaneMask lanes, uint32_t bytes)
 }
 
 inline void tellObserver(Warp &warp, const Instruction &instruction, LaneMask lanes,
-                         const uint64_t *addresses, ptx::Space space, AccessKind kind) {
+                         const Accessed &accessed, ptx::Space space, AccessKind kind) {
   if (Observer *observer = warp.block.machine.observer) [[unlikely]] {
     const MemoryForm &form = instruction.memory;
     observer->access({kind, space, form.order, form.scope, form.isVolatile, form.bytes(), lanes,
-                      addresses, instruction, warp});
+                      accessed.addresses, instruction, warp, accessed.isContiguous});
   }
 }
 
@@ -151,7 +151,7 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
     checkInitialized(warp, accessed, lanes, bytes);
   if (hasShadow && kind != AccessKind::Load)
     markInitialized(memory, accessed, lanes, bytes);
-  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Global, kind);
+  tellObserver(warp, instruction, lanes, accessed, ptx::Space::Global, kind);
   VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
     accessed.bytes[lane] = reinterpret_cast<uint8_t *>(accessed.addresses[lane]);
@@ -206,7 +206,7 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
     else
       forLanes(lanes, [&](int lane) { std::memset(written + accessed.addresses[lane], 1, bytes); });
   }
-  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Shared, kind);
+  tellObserver(warp, instruction, lanes, accessed, ptx::Space::Shared, kind);
   uint8_t *shared = block.sharedBytes.data();
   VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
@@ -246,7 +246,7 @@ inline void accessLocal(Warp &warp, const Instruction &instruction, LaneMask lan
                   count);
     });
   });
-  tellObserver(warp, instruction, lanes, accessed.addresses, ptx::Space::Local, kind);
+  tellObserver(warp, instruction, lanes, accessed, ptx::Space::Local, kind);
 }
 
 /// After a store or an atomic: what went to the bounce buffer goes to memory.

@@ -1,0 +1,213 @@
+// Races are found under every schedule, at the lines that take part, and none is
+// found in the same kernel when it is correct.
+#include "Gpu.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+namespace {
+
+using nlohmann::json;
+
+/// The text of kernels/races.ptx, or of its correct twin; lines keep their numbers.
+std::string racesText(bool isCorrect) {
+  std::ifstream file(VGPU_TEST_KERNELS "/races.ptx");
+  EXPECT_TRUE(file);
+  std::string text;
+  for (std::string line; std::getline(file, line); text += line + "\n") {
+    if (isCorrect && line.ends_with("bug"))
+      line.clear();
+    else if (isCorrect && line.starts_with("//+"))
+      line.erase(0, 3);
+  }
+  return text;
+}
+
+/// The lines of a kernel that take part in its race.
+std::set<int> partiesOf(const std::string &kernel) {
+  std::istringstream text(racesText(false));
+  std::set<int> lines;
+  bool isInside = false;
+  std::string line;
+  for (int number = 1; std::getline(text, line); ++number) {
+    if (line.starts_with(".visible"))
+      isInside = line.find(" " + kernel + "(") != std::string::npos;
+    if (isInside && line.find("// race") != std::string::npos)
+      lines.insert(number);
+  }
+  EXPECT_FALSE(lines.empty()) << kernel;
+  return lines;
+}
+
+struct Case {
+  const char *kernel;
+  unsigned blocks, threads;
+  const char *kind = "race";
+  const char *severity = "error";
+};
+
+class Races : public GpuTest, public testing::WithParamInterface<Case> {
+protected:
+  void run(bool isCorrect) {
+    const Case &test = GetParam();
+    CUmodule module = loadText(racesText(isCorrect));
+    Buffer<unsigned> out(1024);
+    out.clear();
+    GPU_CHECK(launch(kernel(module, test.kernel), {test.blocks}, {test.threads}, 0, out.address));
+    GPU_CHECK(cuCtxSynchronize());
+  }
+};
+
+TEST_P(Races, AreFoundAtTheirLines) {
+  run(false);
+  const Case &test = GetParam();
+  std::set<int> parties = partiesOf(test.kernel);
+  json findings = json::parse(takeFindings());
+  unsigned races = 0;
+  for (const json &finding : findings) {
+    // Who reads too early may also read what nobody has written yet.
+    if (finding["kind"] == "uninitialized-read")
+      continue;
+    ++races;
+    EXPECT_EQ(finding["kind"], test.kind) << finding;
+    EXPECT_EQ(finding["severity"], test.severity) << finding;
+    EXPECT_EQ(finding["kernel"], test.kernel);
+    EXPECT_TRUE(parties.contains(finding["line"].get<int>())) << finding;
+    EXPECT_GE(finding["warp"].get<int>(), 0);
+    EXPECT_GE(finding["lane"].get<int>(), 0);
+    EXPECT_TRUE(finding.contains("address"));
+    std::string other = finding["other"];
+    bool namesParty = false;
+    for (int line : parties)
+      namesParty |= other.find("ptx line " + std::to_string(line) + " ") != std::string::npos;
+    EXPECT_TRUE(namesParty) << other;
+    EXPECT_NE(other.find("block ("), std::string::npos) << other;
+    EXPECT_NE(other.find("warp "), std::string::npos) << other;
+  }
+  EXPECT_GE(races, 1u);
+}
+
+TEST_P(Races, AreNotFoundInTheCorrectTwin) {
+  run(true);
+  EXPECT_EQ(takeFindings(), "[]");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, Races,
+    testing::Values(Case{"missing_barrier", 1, 128}, Case{"overwrite", 1, 128},
+                    Case{"missing_warp_barrier", 1, 32}, Case{"half_warp_barrier", 1, 32},
+                    Case{"warp_synchronous", 1, 32, "warp-synchronous", "warning"},
+                    Case{"same_word", 1, 32}, Case{"same_value", 1, 32, "race", "note"},
+                    Case{"bytes", 1, 64}, Case{"named_barrier", 1, 64}, Case{"all_blocks", 3, 64},
+                    Case{"missing_fence", 2, 32}, Case{"narrow_scope", 2, 32},
+                    Case{"narrow_atomic", 2, 32}, Case{"last_block", 5, 32}),
+    [](const auto &info) { return std::string(info.param.kernel); });
+
+class StreamRaces : public GpuTest {
+protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    for (CUstream &stream : streams)
+      GPU_CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    GPU_CHECK(cuEventCreate(&event, 0));
+    function = kernel(loadText(racesText(true)), "all_blocks");
+  }
+  void TearDown() override {
+    for (CUstream stream : streams)
+      cuStreamDestroy_v2(stream);
+    cuEventDestroy_v2(event);
+    GpuTest::TearDown();
+  }
+  CUresult launchIn(CUstream stream, const Buffer<unsigned> &out) {
+    CUdeviceptr address = out.address;
+    void *parameters[] = {&address};
+    return cuLaunchKernel(function, 3, 1, 1, 64, 1, 1, 0, stream, parameters, nullptr);
+  }
+  void expectRace() {
+    json findings = json::parse(takeFindings());
+    ASSERT_EQ(findings.size(), 1u);
+    EXPECT_EQ(findings[0]["kind"], "race");
+    EXPECT_NE(findings[0]["other"].get<std::string>().find("kernel all_blocks"), std::string::npos);
+  }
+
+  CUstream streams[2];
+  CUevent event = nullptr;
+  CUfunction function = nullptr;
+};
+
+// The values are equal, so what is found is a note; but it is found whether the
+// first kernel is already done or not.
+TEST_F(StreamRaces, KernelsOfTwoStreams) {
+  Buffer<unsigned> out(192);
+  GPU_CHECK(launchIn(streams[0], out));
+  GPU_CHECK(launchIn(streams[1], out));
+  GPU_CHECK(cuCtxSynchronize());
+  expectRace();
+}
+
+TEST_F(StreamRaces, AnEventOrdersThem) {
+  Buffer<unsigned> out(192);
+  GPU_CHECK(launchIn(streams[0], out));
+  GPU_CHECK(cuEventRecord(event, streams[0]));
+  GPU_CHECK(cuStreamWaitEvent(streams[1], event, 0));
+  GPU_CHECK(launchIn(streams[1], out));
+  GPU_CHECK(cuCtxSynchronize());
+  EXPECT_EQ(takeFindings(), "[]");
+}
+
+TEST_F(StreamRaces, AnEventBeforeTheKernelDoesNot) {
+  Buffer<unsigned> out(192);
+  GPU_CHECK(cuEventRecord(event, streams[0]));
+  GPU_CHECK(launchIn(streams[0], out));
+  GPU_CHECK(cuStreamWaitEvent(streams[1], event, 0));
+  GPU_CHECK(launchIn(streams[1], out));
+  GPU_CHECK(cuCtxSynchronize());
+  expectRace();
+}
+
+TEST_F(StreamRaces, TheHostOrdersThem) {
+  Buffer<unsigned> out(192);
+  GPU_CHECK(launchIn(streams[0], out));
+  GPU_CHECK(cuStreamSynchronize(streams[0]));
+  GPU_CHECK(launchIn(streams[1], out));
+  GPU_CHECK(cuCtxSynchronize());
+  EXPECT_EQ(takeFindings(), "[]");
+}
+
+// Two branches of a graph that was captured from two streams.
+TEST_F(StreamRaces, BranchesOfGraphs) {
+  Buffer<unsigned> out(192);
+  CUevent joined = nullptr;
+  GPU_CHECK(cuEventCreate(&joined, 0));
+  for (bool isOrdered : {false, true}) {
+    CUgraph graph;
+    CUgraphExec exec;
+    GPU_CHECK(cuStreamBeginCapture_v2(streams[0], CU_STREAM_CAPTURE_MODE_RELAXED));
+    if (isOrdered) {
+      GPU_CHECK(launchIn(streams[0], out));
+    }
+    GPU_CHECK(cuEventRecord(event, streams[0]));
+    GPU_CHECK(cuStreamWaitEvent(streams[1], event, 0));
+    if (!isOrdered) {
+      GPU_CHECK(launchIn(streams[0], out));
+    }
+    GPU_CHECK(launchIn(streams[1], out));
+    GPU_CHECK(cuEventRecord(joined, streams[1]));
+    GPU_CHECK(cuStreamWaitEvent(streams[0], joined, 0));
+    GPU_CHECK(cuStreamEndCapture(streams[0], &graph));
+    GPU_CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+    GPU_CHECK(cuGraphLaunch(exec, streams[0]));
+    GPU_CHECK(cuCtxSynchronize());
+    if (isOrdered)
+      EXPECT_EQ(takeFindings(), "[]");
+    else
+      expectRace();
+    GPU_CHECK(cuGraphExecDestroy(exec));
+    GPU_CHECK(cuGraphDestroy(graph));
+  }
+  GPU_CHECK(cuEventDestroy_v2(joined));
+}
+
+} // namespace

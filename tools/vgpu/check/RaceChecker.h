@@ -1,0 +1,73 @@
+#pragma once
+// Finds accesses that conflict and that nothing orders, whatever the schedule
+// was: in shared memory between lanes, in global memory also between blocks,
+// kernels and streams.
+
+#include "check/GlobalRaces.h"
+#include "exec/Launch.h"
+
+#include <set>
+
+namespace vgpu {
+
+class Findings;
+
+class RaceChecker : public Observer {
+public:
+  explicit RaceChecker(Findings &findings) : findings(findings) {}
+
+  void launchBegins(const Launch &, const TaskOrder &, uint64_t run) override;
+  void launchEnds(const Launch &, uint64_t run) override;
+  void blockBegins(Block &) override;
+  void access(const MemoryAccess &) override;
+  void warpSync(Warp &, LaneMask lanes) override;
+  void barrierArrive(Warp &, int id, bool waits) override;
+  void barrierComplete(Block &, int id) override;
+  void fence(Warp &, LaneMask lanes, Order order, Scope scope) override;
+  void mbarrierArrive(Warp &, int lane, uint32_t address) override;
+  void mbarrierWait(Warp &, int lane, uint32_t address) override;
+  void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
+
+private:
+  class Reporter;
+  struct BlockState;
+  /// An execution of a launch.
+  struct Run {
+    std::string kernel;
+    TaskOrder order;
+    Time begin = 0; ///< what happened up to it and is unordered was later
+    Time start = 0; ///< everything up to it came before
+    uint32_t granuleBytes = 4;
+    Dim3 grid;
+    bool isRunning = true;
+    std::set<std::pair<uint32_t, int>> reported; ///< lines and severities
+  };
+  struct AgentInfo {
+    uint64_t run;
+    uint32_t block;
+  };
+  /// What strong stores published at a location.
+  struct Publication {
+    ClockRef clock;
+    Scope scope;
+    Agent agent;
+  };
+  using Location = std::vector<Publication>;
+
+  static BlockState &stateOf(const Block &block);
+  void observeLocations(const MemoryAccess &access, BlockState &state);
+  static void add(Location &location, Publication publication);
+  void publish(const MemoryAccess &access, BlockState &state);
+  std::unordered_map<uint64_t, Location> &locationsOf(const MemoryAccess &, BlockState &);
+  void report(const MemoryAccess &access, const Conflict &conflict);
+  std::string describe(const Conflict &conflict) const;
+
+  Findings &findings;
+  Time now = 0;
+  std::unordered_map<uint64_t, Run> runs; ///< those that later accesses may be unordered with
+  std::vector<AgentInfo> agents;
+  GlobalRaces global;
+  std::unordered_map<uint64_t, Location> locations;
+};
+
+} // namespace vgpu

@@ -144,13 +144,24 @@ VGPU_API CUresult cuGetExportTable(const void **table, const CUuuid *) {
   return CUDA_ERROR_NOT_SUPPORTED;
 }
 
-VGPU_API size_t vgpuTakeFindings(char *buffer, size_t bytes) {
-  Findings &findings = Driver::get().findings;
-  std::string text = Findings::json(buffer ? findings.take() : findings.all());
+namespace {
+
+size_t giveText(const std::string &text, char *buffer, size_t bytes) {
   if (buffer && bytes) {
     size_t copied = std::min(bytes - 1, text.size());
     std::memcpy(buffer, text.data(), copied);
     buffer[copied] = '\0';
   }
   return text.size();
+}
+
+} // namespace
+
+VGPU_API size_t vgpuTakeFindings(char *buffer, size_t bytes) {
+  Findings &findings = Driver::get().findings;
+  return giveText(Findings::json(buffer ? findings.take() : findings.all()), buffer, bytes);
+}
+
+VGPU_API size_t vgpuTakeCounters(char *buffer, size_t bytes) {
+  return giveText(jsonOf(Driver::get().counts(buffer != nullptr)), buffer, bytes);
 }

@@ -8,9 +8,9 @@ namespace {
 
 constexpr DeviceModel kModels[] = {
     {"sm_80", "Virtual GPU sm_80", 8, 0, 108, uint64_t{80} << 30, 163 * 1024, 164 * 1024, 40 << 20,
-     1410000, 1215000, 5120},
+     uint64_t{32} << 20, 1410000, 1215000, 5120},
     {"sm_90a", "Virtual GPU sm_90a", 9, 0, 132, uint64_t{80} << 30, 227 * 1024, 228 * 1024,
-     50 << 20, 1980000, 2619000, 5120},
+     50 << 20, uint64_t{40} << 20, 1980000, 2619000, 5120},
 };
 
 /// What all models have in common.
@@ -139,6 +139,13 @@ void Device::wait(const std::shared_ptr<Task> &task) {
   engine.wait(task);
   if (task)
     timelines.settle(task->order);
+}
+
+void Device::count() {
+  counters = std::make_unique<Counters>(model.countedCacheBytes);
+  observers = std::make_unique<ObserverPair>(races, *counters);
+  machine.observer = observers.get();
+  machine.interleavesBlocks = true;
 }
 
 bool Device::hasSeen(const std::shared_ptr<Task> &task) {

@@ -1,7 +1,9 @@
 #pragma once
 // The devices that the virtual GPU pretends to be.
 
+#include "check/ObserverPair.h"
 #include "check/RaceChecker.h"
+#include "count/Counters.h"
 #include "driver/Engine.h"
 #include "driver/cuda_types.h"
 #include "exec/Console.h"
@@ -22,6 +24,7 @@ struct DeviceModel {
   uint64_t memoryBytes;
   int sharedPerBlockOptin, sharedPerMultiprocessor;
   int l2Bytes;
+  uint64_t countedCacheBytes; ///< what counters assume of it: some is never ours
   int clockKhz, memoryClockKhz, memoryBusBits;
 };
 
@@ -55,12 +58,17 @@ public:
   /// Whether it is done, which the host then knows.
   bool hasSeen(const std::shared_ptr<Task> &task);
 
+  /// From now on, kernels are counted.
+  void count();
+
   const int ordinal;
   const DeviceModel &model;
   DeviceMemory memory;
   RaceChecker races;
+  std::unique_ptr<Counters> counters; ///< if kernels are counted
   Machine machine;
   Timelines timelines;
+  std::unique_ptr<ObserverPair> observers;
   Engine engine; ///< the last member: its thread stops before the rest goes
 };
 

@@ -16,11 +16,11 @@ std::string environment(const char *name, const char *otherwise) {
   return value && *value ? value : otherwise;
 }
 
-/// {"findings": [...]}; the file appears whole or not at all.
-void writeReport(const std::string &path, const std::vector<Finding> &findings) {
+/// The file appears whole or not at all.
+void writeText(const std::string &path, const std::string &text) {
   std::string partial = path + ".partial";
   std::ofstream file(partial);
-  file << "{\"findings\": " << Findings::json(findings) << "}\n";
+  file << text;
   file.close();
   if (!file || std::rename(partial.c_str(), path.c_str()) != 0)
     std::fprintf(stderr, "vgpu: cannot write %s\n", path.c_str());
@@ -59,6 +59,9 @@ CUresult Driver::initialize() {
   int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
   for (int ordinal = 0; ordinal < count; ++ordinal)
     devices.push_back(std::make_unique<Device>(ordinal, *model, findings, console));
+  if (!environment("VGPU_COUNTERS", "").empty())
+    for (const auto &device : devices)
+      device->count();
   return devices.empty() ? CUDA_ERROR_NO_DEVICE : CUDA_SUCCESS;
 }
 
@@ -106,6 +109,26 @@ void Driver::explain(const std::string &message) {
   std::fprintf(stderr, "vgpu: %s\n", message.c_str());
 }
 
+std::vector<LaunchCounts> Driver::counts(bool forgets) {
+  std::vector<LaunchCounts> all;
+  for (const auto &device : devices)
+    if (device->counters)
+      for (LaunchCounts &counts : device->counters->ended(forgets))
+        all.push_back(std::move(counts));
+  return all;
+}
+
+void Driver::finishCounters() {
+  std::string where = environment("VGPU_COUNTERS", "");
+  if (where.empty())
+    return;
+  std::vector<LaunchCounts> launches = counts(true);
+  if (where == "-")
+    std::fputs(textOf(launches).c_str(), stderr);
+  else
+    writeText(where, jsonOf(launches));
+}
+
 void Driver::finish() {
   for (const auto &device : devices)
     for (const auto &[handle, context] : contexts)
@@ -128,9 +151,10 @@ void Driver::finish() {
   std::vector<Finding> all = findings.all();
   for (const Finding &finding : all)
     std::fprintf(stderr, "vgpu: %s\n", Findings::text(finding).c_str());
+  finishCounters();
   std::string report = environment("VGPU_REPORT", "");
   if (!report.empty())
-    writeReport(report, all);
+    writeText(report, "{\"findings\": " + Findings::json(all) + "}\n");
   std::string exitCode = environment("VGPU_ERROR_EXIT", "");
   if (!exitCode.empty() && findings.hasErrors()) {
     std::fflush(nullptr);

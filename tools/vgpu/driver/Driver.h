@@ -118,6 +118,8 @@ public:
   void explain(const std::string &message);
   /// Leaks and findings; at the end of the process.
   void finish();
+  /// What was counted since it was last forgotten, if VGPU_COUNTERS is set.
+  std::vector<LaunchCounts> counts(bool forgets);
 
   std::recursive_mutex mutex; ///< of everything but the engines
   Findings findings;
@@ -131,6 +133,9 @@ public:
   uint64_t launches = 0;
   uint64_t seed = 0;         ///< VGPU_SEED
   double timeoutSeconds = 0; ///< VGPU_TIMEOUT; 0: none
+
+private:
+  void finishCounters();
 };
 
 } // namespace vgpu

@@ -13,6 +13,10 @@ extern "C" {
  * With a buffer, the findings are forgotten. Waits for nothing: synchronise first. */
 size_t vgpuTakeFindings(char *buffer, size_t bytes);
 
+/* As vgpuTakeFindings: what the launches since the last call did, if the
+ * environment variable VGPU_COUNTERS is set: {"launches": [...], "total": {...}}. */
+size_t vgpuTakeCounters(char *buffer, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

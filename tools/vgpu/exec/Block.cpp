@@ -7,8 +7,7 @@
 
 namespace vgpu {
 
-Block::Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index,
-             uint32_t linearIndex)
+Block::Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index, uint32_t linearIndex)
     : machine(machine), launch(launch), index(index), linearIndex(linearIndex),
       sharedEnd(launch.sharedEnd()), sharedBytes(sharedEnd, 0xdb), sharedWritten(sharedEnd, 0),
       runNumber(run) {

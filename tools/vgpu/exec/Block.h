@@ -8,6 +8,7 @@
 namespace vgpu {
 
 class Asynchrony;
+class Profile;
 
 class Block {
 public:
@@ -65,6 +66,8 @@ public:
   Allocation knownRanges[16];
   uint64_t knownGeneration = 0;
   const uint64_t runNumber; ///< see Observer::launchBegins
+  /// Counts what its warps execute, where it is set before they run.
+  Profile *profile = nullptr;
   /// What observers keep.
   std::unique_ptr<Observation> observations[kObservers];
 

@@ -56,7 +56,8 @@ Grid::State Grid::step() {
   Block &block = current();
   bool progressed = false;
   try {
-    for (uint32_t turns = schedule.blockTurns(); turns > 0 && !block.isFinished(); --turns) {
+    uint32_t turns = machine.interleavesBlocks ? 1 : schedule.blockTurns();
+    for (; turns > 0 && !block.isFinished(); --turns) {
       if (!block.run([&](Warp &) { return schedule.warpTurn(); }))
         break;
       progressed = true;

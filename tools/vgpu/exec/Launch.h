@@ -40,6 +40,8 @@ struct Machine {
   Findings &findings;
   Console &console;
   Observer *observer = nullptr;
+  /// Resident blocks take turns, so that their memory accesses interleave.
+  bool interleavesBlocks = false;
   uint64_t runs = 0; ///< counts the grids that were executed
   uint32_t multiprocessors = 1;
   uint32_t threadsPerMultiprocessor = 2048;

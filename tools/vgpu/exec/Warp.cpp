@@ -1,5 +1,6 @@
 #include "exec/Warp.h"
 
+#include "check/Profile.h"
 #include "exec/Block.h"
 
 #include <algorithm>
@@ -60,6 +61,8 @@ Warp::Outcome Warp::run(uint32_t budget) {
     const Instruction &instruction = code[pc];
     LaneMask lanes = active & (predicates[instruction.guard] ^ instruction.guardFlip);
     ++executed;
+    if (profile) [[unlikely]]
+      count(lanes);
     if (!lanes) {
       ++pc;
       continue;
@@ -71,6 +74,8 @@ Warp::Outcome Warp::run(uint32_t budget) {
     }
     if (step == Step::Wait) {
       --executed;
+      if (profile)
+        uncount(lanes);
       save();
       paths[currentPath].state = Path::State::Polling;
       dropCurrent();
@@ -91,6 +96,19 @@ Warp::Outcome Warp::run(uint32_t budget) {
     return Outcome::Stalled;
   return isBlocked ? Outcome::Blocked : Outcome::Ran;
 }
+
+void Warp::count(LaneMask lanes) {
+  ++profile[pc].issues;
+  profile[pc].lanes += static_cast<uint64_t>(std::popcount(lanes));
+}
+
+/// It was not executed, but has to wait.
+void Warp::uncount(LaneMask lanes) {
+  --profile[pc].issues;
+  profile[pc].lanes -= static_cast<uint64_t>(std::popcount(lanes));
+}
+
+InstructionCounts *Warp::counts() const { return profile ? profile + pc : nullptr; }
 
 Site Warp::site(int lane) const {
   Site site;
@@ -116,6 +134,7 @@ void Warp::select(size_t number) {
   registers = frame->registers.get();
   constants = frame->function->constants.get();
   predicates = frame->predicates.data();
+  profile = block.profile ? block.profile->of(*frame->function) : nullptr;
   bool meets = path.join >= 0 && !joins[path.join].call && joins[path.join].frame == frame;
   reconvergence = meets ? joins[path.join].pc : Function::kNever;
 }
@@ -185,6 +204,8 @@ void Warp::branch(LaneMask taken, uint32_t target, uint32_t meeting) {
     pc = target;
     return;
   }
+  if (profile)
+    ++profile[pc].divergent;
   int join = paths[currentPath].join;
   if (meeting != Function::kNever && meeting != reconvergence) {
     Join created;

@@ -9,6 +9,7 @@
 namespace vgpu {
 
 class Block;
+struct InstructionCounts;
 
 /// Registers of one call.
 struct Frame {
@@ -101,7 +102,12 @@ public:
     remaining = remaining > instructions ? remaining - instructions : 1;
   }
 
+  /// Others have their turn after this instruction.
+  void endTurn() { remaining = 0; }
+
   const Function &function() const { return *frame->function; }
+  /// Where the current instruction is counted, or null.
+  InstructionCounts *counts() const;
   LaneMask live() const { return existing & ~exited; }
   bool isWaitingAt(int barrier) const;
   /// Local memory: the words of 32 lanes lie together.
@@ -136,12 +142,15 @@ private:
   void copySlots(const ParameterSlot &to, uint32_t *toRegisters, Operand from,
                  const uint32_t *fromRegisters, LaneMask lanes);
   void wakeLaneWaiters();
+  void count(LaneMask lanes);
+  void uncount(LaneMask lanes);
 
   const Instruction *code = nullptr;
   uint32_t reconvergence = Function::kNever;
   uint32_t *registers = nullptr;
   uint32_t *constants = nullptr;
   LaneMask *predicates = nullptr;
+  InstructionCounts *profile = nullptr; ///< of the function, if the block counts
   uint32_t remaining = 0;
   Frame *frame = nullptr;
 

@@ -1,0 +1,66 @@
+#pragma once
+// Two observers as one.
+
+#include "check/Observer.h"
+
+namespace vgpu {
+
+class ObserverPair : public Observer {
+public:
+  ObserverPair(Observer &first, Observer &second) : first(first), second(second) {}
+
+  void launchBegins(const Launch &launch, const TaskOrder &order, uint64_t run) override {
+    first.launchBegins(launch, order, run);
+    second.launchBegins(launch, order, run);
+  }
+  void launchEnds(const Launch &launch, uint64_t run) override {
+    first.launchEnds(launch, run);
+    second.launchEnds(launch, run);
+  }
+  void blockBegins(Block &block) override {
+    first.blockBegins(block);
+    second.blockBegins(block);
+  }
+  void blockEnds(Block &block) override {
+    first.blockEnds(block);
+    second.blockEnds(block);
+  }
+  void access(const MemoryAccess &access) override {
+    first.access(access);
+    second.access(access);
+  }
+  void warpSync(Warp &warp, LaneMask lanes) override {
+    first.warpSync(warp, lanes);
+    second.warpSync(warp, lanes);
+  }
+  void barrierArrive(Warp &warp, int id, bool waits) override {
+    first.barrierArrive(warp, id, waits);
+    second.barrierArrive(warp, id, waits);
+  }
+  void barrierComplete(Block &block, int id) override {
+    first.barrierComplete(block, id);
+    second.barrierComplete(block, id);
+  }
+  void fence(Warp &warp, LaneMask lanes, Order order, Scope scope) override {
+    first.fence(warp, lanes, order, scope);
+    second.fence(warp, lanes, order, scope);
+  }
+  void mbarrierArrive(Warp &warp, int lane, uint32_t address) override {
+    first.mbarrierArrive(warp, lane, address);
+    second.mbarrierArrive(warp, lane, address);
+  }
+  void mbarrierWait(Warp &warp, int lane, uint32_t address) override {
+    first.mbarrierWait(warp, lane, address);
+    second.mbarrierWait(warp, lane, address);
+  }
+  void bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t address,
+                  uint32_t bytes) override {
+    first.bulkAccess(warp, lane, kind, address, bytes);
+    second.bulkAccess(warp, lane, kind, address, bytes);
+  }
+
+private:
+  Observer &first, &second;
+};
+
+} // namespace vgpu

@@ -109,6 +109,8 @@ void Asynchrony::fireDeferred(uint32_t address, Mbarrier &state) {
     DeferredArrival arrival = *next;
     next = deferred.erase(next);
     waitForAllCopies(*arrival.warp, LaneMask{1} << arrival.lane);
+    if (Observer *observer = block.machine.observer)
+      observer->mbarrierArrive(*arrival.warp, arrival.lane, address);
     state.arrive(1);
   }
 }

@@ -27,6 +27,8 @@ struct Variant {
   }
 };
 
+void PrintTo(const Variant &variant, std::ostream *out) { *out << variant.name(); }
+
 class DemoBits : public testing::TestWithParam<Variant> {
 protected:
   void SetUp() override {

@@ -48,8 +48,11 @@ public:
 
   /// Whether it executes code for "sm_80" or, if it is just that, for "sm_90a".
   bool executes(const std::string &chip) const {
-    int wanted = std::atoi(chip.c_str() + std::min<size_t>(3, chip.size()));
-    return chip.back() == 'a' ? capability == wanted : capability >= wanted;
+    if (chip.rfind("sm_", 0) != 0)
+      return false;
+    char *end = nullptr;
+    long wanted = std::strtol(chip.c_str() + 3, &end, 10);
+    return *end == 'a' ? capability == wanted : capability >= wanted;
   }
 
   const Driver *driver = nullptr;

@@ -306,6 +306,11 @@ void Warp::returnFromCall(LaneMask lanes) {
     ParameterSlot destination{to.word, results[number].bytes, results[number].isRegister};
     copySlots(destination, callerRegisters, {results[number].word}, registers, lanes);
   }
+  leavePath(lanes, inner);
+  arrive(join, lanes);
+}
+
+void Warp::leavePath(LaneMask lanes, const std::vector<int> &passed) {
   active &= ~lanes;
   ++pc;
   save();
@@ -313,11 +318,10 @@ void Warp::returnFromCall(LaneMask lanes) {
     paths.erase(paths.begin() + static_cast<ptrdiff_t>(currentPath));
     dropCurrent();
   }
-  for (int number : inner) {
+  for (int number : passed) {
     joins[number].expected &= ~lanes;
     completeIfAll(number);
   }
-  arrive(join, lanes);
 }
 
 void Warp::exit(LaneMask lanes) {
@@ -325,17 +329,7 @@ void Warp::exit(LaneMask lanes) {
   std::vector<int> chain;
   for (int join = paths[currentPath].join; join >= 0; join = joins[join].parent)
     chain.push_back(join);
-  active &= ~lanes;
-  ++pc;
-  save();
-  if (!active) {
-    paths.erase(paths.begin() + static_cast<ptrdiff_t>(currentPath));
-    dropCurrent();
-  }
-  for (int number : chain) {
-    joins[number].expected &= ~lanes;
-    completeIfAll(number);
-  }
+  leavePath(lanes, chain);
   wakeLaneWaiters();
 }
 

@@ -134,6 +134,9 @@ private:
   bool selectReady();
   void save();
   void dropCurrent();
+  /// Takes lanes off the current path, whose other lanes go on behind the
+  /// instruction, and off the joins that they will not come to.
+  void leavePath(LaneMask lanes, const std::vector<int> &passed);
   int newJoin(Join join);
   void arrive(int join, LaneMask lanes);
   void completeIfAll(int join);

@@ -89,6 +89,31 @@ TEST_F(Counters, Divergence) {
   EXPECT_EQ(only()["divergent_branches"], 1);
 }
 
+// What a graph launches counts as launches, and the graph as one launch of a graph.
+TEST_F(Counters, Graphs) {
+  Buffer<float> in(std::vector<float>(kCount, 1)), out(kCount);
+  CUfunction function = find("copy");
+  void *arguments[] = {const_cast<CUdeviceptr *>(&in.address),
+                       const_cast<CUdeviceptr *>(&out.address)};
+  CUDA_KERNEL_NODE_PARAMS parameters{function, 16, 1,         1,       256,     1,
+                                     1,        0,  arguments, nullptr, nullptr, nullptr};
+  CUgraph graph;
+  CUgraphNode nodes[2];
+  CUgraphExec exec;
+  GPU_CHECK(cuGraphCreate(&graph, 0));
+  GPU_CHECK(cuGraphAddKernelNode_v2(&nodes[0], graph, nullptr, 0, &parameters));
+  GPU_CHECK(cuGraphAddKernelNode_v2(&nodes[1], graph, nodes, 1, &parameters));
+  GPU_CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+  for (int i = 0; i < 3; ++i)
+    GPU_CHECK(cuGraphLaunch(exec, nullptr));
+  json counters = take();
+  EXPECT_EQ(counters["launches"].size(), 6u);
+  EXPECT_EQ(counters["graph_launches"], 3);
+  EXPECT_EQ(take()["graph_launches"], 0);
+  GPU_CHECK(cuGraphExecDestroy(exec));
+  GPU_CHECK(cuGraphDestroy(graph));
+}
+
 // Seven passes of the loop, each with one load of four sectors. In the sum over
 // launches, everything is twice.
 TEST_F(Counters, MainLoop) {

@@ -471,6 +471,46 @@ TEST_F(DriverApi, GraphsCanBeUpdated) {
   GPU_CHECK(cuStreamDestroy_v2(stream));
 }
 
+/// A graph that is made node by node, whose nodes then get other arguments.
+TEST_F(DriverApi, GraphsOfKernelNodes) {
+  Buffer<int> first(64), second(64);
+  first.clear(), second.clear();
+  CUstream stream;
+  GPU_CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CUdeviceptr data = first.address;
+  unsigned count = 64;
+  void *arguments[] = {&data, &count};
+  CUDA_KERNEL_NODE_PARAMS parameters{
+      kernel(module, "increment"), 2, 1, 1, 32, 1, 1, 0, arguments, nullptr, nullptr, nullptr};
+  CUgraph graph;
+  CUgraphNode nodes[2], foreign = nullptr;
+  CUgraphExec exec;
+  GPU_CHECK(cuGraphCreate(&graph, 0));
+  GPU_CHECK(cuGraphAddKernelNode_v2(&nodes[0], graph, nullptr, 0, &parameters));
+  EXPECT_EQ(cuGraphAddKernelNode_v2(&nodes[1], graph, &foreign, 1, &parameters),
+            CUDA_ERROR_INVALID_VALUE);
+  GPU_CHECK(cuGraphAddKernelNode_v2(&nodes[1], graph, nodes, 1, &parameters));
+  GPU_CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+  GPU_CHECK(cuGraphLaunch(exec, stream));
+  // What is set is what the next launch does; the one before keeps its own.
+  data = second.address, count = 32, parameters.gridDimX = 1;
+  GPU_CHECK(cuGraphExecKernelNodeSetParams_v2(exec, nodes[1], &parameters));
+  EXPECT_EQ(cuGraphExecKernelNodeSetParams_v2(exec, foreign, &parameters),
+            CUDA_ERROR_INVALID_VALUE);
+  parameters.blockDimX = 2048;
+  EXPECT_EQ(cuGraphExecKernelNodeSetParams_v2(exec, nodes[1], &parameters),
+            CUDA_ERROR_INVALID_VALUE);
+  GPU_CHECK(cuGraphLaunch(exec, stream));
+  GPU_CHECK(cuStreamSynchronize(stream));
+  EXPECT_EQ(first.get(), std::vector<int>(64, 3));
+  std::vector<int> half(64);
+  std::fill_n(half.begin(), 32, 1);
+  EXPECT_EQ(second.get(), half);
+  GPU_CHECK(cuGraphExecDestroy(exec));
+  GPU_CHECK(cuGraphDestroy(graph));
+  GPU_CHECK(cuStreamDestroy_v2(stream));
+}
+
 TEST_F(DriverApi, CapturesMustJoin) {
   Buffer<int> data(32);
   data.clear();

@@ -92,18 +92,20 @@ std::string textOf(const LaunchCounts &counts) {
   return text;
 }
 
-std::string jsonOf(const std::vector<LaunchCounts> &launches) {
+std::string jsonOf(const CountReport &report) {
   std::string text = "{\"launches\": [";
-  for (size_t index = 0; index < launches.size(); ++index)
-    text += (index ? ",\n " : "") + jsonOf(launches[index]);
-  return text + "],\n\"total\": " + jsonOf(sumOf(launches)) + "}\n";
+  for (size_t index = 0; index < report.launches.size(); ++index)
+    text += (index ? ",\n " : "") + jsonOf(report.launches[index]);
+  return text + "],\n" + member("graph_launches", report.graphLaunches) +
+         ",\n\"total\": " + jsonOf(sumOf(report.launches)) + "}\n";
 }
 
-std::string textOf(const std::vector<LaunchCounts> &launches) {
+std::string textOf(const CountReport &report) {
   std::string text;
-  for (const LaunchCounts &launch : launches)
+  for (const LaunchCounts &launch : report.launches)
     text += textOf(launch);
-  return text + textOf(sumOf(launches));
+  return text + textOf(sumOf(report.launches)) +
+         "graphs launched: " + std::to_string(report.graphLaunches) + "\n";
 }
 
 } // namespace vgpu

@@ -41,9 +41,16 @@ struct LaunchCounts {
 
 /// The sum over launches; it has no main loop of its own lines.
 LaunchCounts sumOf(const std::vector<LaunchCounts> &launches);
-/// {"launches": […], "total": {…}}
-std::string jsonOf(const std::vector<LaunchCounts> &launches);
-std::string textOf(const std::vector<LaunchCounts> &launches);
+
+/// What a process did: its launches, those that graphs made among them, and how
+/// often a graph was launched.
+struct CountReport {
+  std::vector<LaunchCounts> launches;
+  uint64_t graphLaunches = 0;
+};
+/// {"launches": […], "graph_launches": …, "total": {…}}
+std::string jsonOf(const CountReport &report);
+std::string textOf(const CountReport &report);
 
 /// Sums what was counted for the instructions.
 LaunchCounts summarize(const Profile &profile);

@@ -1,6 +1,9 @@
 // Graphs and stream capture.
 #include "driver/Api.h"
 #include "driver/Graph.h"
+#include "driver/LaunchRequest.h"
+
+#include <algorithm>
 
 using namespace vgpu;
 
@@ -9,9 +12,25 @@ namespace {
 /// Nodes of the graph, in the order of their making.
 GraphExec instantiate(const Graph &graph) {
   GraphExec exec;
-  for (const auto &node : graph.nodes)
+  for (const auto &node : graph.nodes) {
     exec.nodes.push_back(*node);
+    exec.origins.push_back(reinterpret_cast<CUgraphNode>(node.get()));
+  }
   return exec;
+}
+
+/// What a kernel's node is to do.
+CUresult makeLaunch(Driver &driver, Context &context, const CUDA_KERNEL_NODE_PARAMS &node,
+                    std::shared_ptr<const Launch> &launch) {
+  if (!node.func || node.kern) {
+    driver.explain("a node's kernel is given by func; kern is not supported");
+    return CUDA_ERROR_NOT_SUPPORTED;
+  }
+  return makeLaunch(driver, context, node.func,
+                    {{node.gridDimX, node.gridDimY, node.gridDimZ},
+                     {node.blockDimX, node.blockDimY, node.blockDimZ},
+                     node.sharedMemBytes},
+                    {node.kernelParams, node.extra}, launch);
 }
 
 CUgraphExecUpdateResult compare(const GraphExec &exec, const Graph &graph, size_t &culprit) {
@@ -130,12 +149,33 @@ VGPU_API CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType *type) 
     if (!type)
       return CUDA_ERROR_INVALID_VALUE;
     for (const auto &[key, graph] : driver.graphs)
-      for (const auto &node : graph->nodes)
-        if (reinterpret_cast<CUgraphNode>(node.get()) == handle) {
-          *type = node->type;
-          return CUDA_SUCCESS;
-        }
+      if (size_t index = graph->find(handle); index < graph->nodes.size()) {
+        *type = graph->nodes[index]->type;
+        return CUDA_SUCCESS;
+      }
     return CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
+VGPU_API CUresult cuGraphAddKernelNode_v2(CUgraphNode *result, CUgraph handle,
+                                          const CUgraphNode *dependencies, size_t count,
+                                          const CUDA_KERNEL_NODE_PARAMS *parameters) {
+  return inContext([&](Driver &driver, Context &context) -> CUresult {
+    Graph *graph = driver.graphs.find(handle);
+    if (!graph || !result || !parameters || (count && !dependencies))
+      return CUDA_ERROR_INVALID_VALUE;
+    std::shared_ptr<const Launch> launch;
+    if (CUresult refused = makeLaunch(driver, context, *parameters, launch))
+      return refused;
+    auto node = std::make_unique<GraphNode>(GraphNode::kernel(std::move(launch)));
+    for (size_t i = 0; i < count; ++i) {
+      node->dependencies.push_back(graph->find(dependencies[i]));
+      if (node->dependencies.back() == graph->nodes.size())
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    *result = reinterpret_cast<CUgraphNode>(node.get());
+    graph->nodes.push_back(std::move(node));
+    return CUDA_SUCCESS;
   });
 }
 
@@ -164,8 +204,24 @@ VGPU_API CUresult cuGraphExecUpdate_v2(CUgraphExec handle, CUgraph graphHandle,
         result->errorNode = reinterpret_cast<CUgraphNode>(graph->nodes[culprit].get());
       return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
     }
-    *exec = instantiate(*graph);
+    exec->nodes = instantiate(*graph).nodes;
     return CUDA_SUCCESS;
+  });
+}
+
+VGPU_API CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec handle, CUgraphNode node,
+                                                    const CUDA_KERNEL_NODE_PARAMS *parameters) {
+  return inContext([&](Driver &driver, Context &context) -> CUresult {
+    GraphExec *exec = driver.graphExecs.find(handle);
+    if (!exec || !parameters)
+      return CUDA_ERROR_INVALID_VALUE;
+    auto origin = std::find(exec->origins.begin(), exec->origins.end(), node);
+    if (origin == exec->origins.end())
+      return CUDA_ERROR_INVALID_VALUE;
+    GraphNode &changed = exec->nodes[static_cast<size_t>(origin - exec->origins.begin())];
+    if (changed.type != CU_GRAPH_NODE_TYPE_KERNEL)
+      return CUDA_ERROR_INVALID_VALUE;
+    return makeLaunch(driver, context, *parameters, changed.launch);
   });
 }
 
@@ -182,6 +238,7 @@ VGPU_API CUresult cuGraphLaunch(CUgraphExec handle, CUstream streamHandle) {
       return CUDA_ERROR_INVALID_VALUE;
     if (stream.capture)
       return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    ++driver.graphLaunches;
     return launchGraph(driver, context, stream, *exec);
   });
 }

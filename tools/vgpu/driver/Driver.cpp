@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 namespace vgpu {
 namespace {
@@ -109,12 +110,12 @@ void Driver::explain(const std::string &message) {
   std::fprintf(stderr, "vgpu: %s\n", message.c_str());
 }
 
-std::vector<LaunchCounts> Driver::counts(bool forgets) {
-  std::vector<LaunchCounts> all;
+CountReport Driver::counts(bool forgets) {
+  CountReport all{{}, forgets ? std::exchange(graphLaunches, 0) : graphLaunches};
   for (const auto &device : devices)
     if (device->counters)
       for (LaunchCounts &counts : device->counters->ended(forgets))
-        all.push_back(std::move(counts));
+        all.launches.push_back(std::move(counts));
   return all;
 }
 
@@ -122,11 +123,11 @@ void Driver::finishCounters() {
   std::string where = environment("VGPU_COUNTERS", "");
   if (where.empty())
     return;
-  std::vector<LaunchCounts> launches = counts(true);
+  CountReport report = counts(true);
   if (where == "-")
-    std::fputs(textOf(launches).c_str(), stderr);
+    std::fputs(textOf(report).c_str(), stderr);
   else
-    writeText(where, jsonOf(launches));
+    writeText(where, jsonOf(report));
 }
 
 void Driver::finish() {
@@ -148,6 +149,8 @@ void Driver::finish() {
     if (size_t modules = context->modules.size())
       report(FindingKind::Leak, std::to_string(modules) + " modules were never unloaded");
   }
+  if (size_t left = graphs.size() + graphExecs.size())
+    report(FindingKind::Leak, std::to_string(left) + " graphs were never destroyed");
   std::vector<Finding> all = findings.all();
   for (const Finding &finding : all)
     std::fprintf(stderr, "vgpu: %s\n", Findings::text(finding).c_str());

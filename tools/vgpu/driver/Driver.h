@@ -119,7 +119,7 @@ public:
   /// Leaks and findings; at the end of the process.
   void finish();
   /// What was counted since it was last forgotten, if VGPU_COUNTERS is set.
-  std::vector<LaunchCounts> counts(bool forgets);
+  CountReport counts(bool forgets);
 
   std::recursive_mutex mutex; ///< of everything but the engines
   Findings findings;
@@ -131,6 +131,7 @@ public:
   std::map<int, Context *> primaries;
   std::map<int, unsigned> primaryUses;
   uint64_t launches = 0;
+  uint64_t graphLaunches = 0;
   uint64_t seed = 0;         ///< VGPU_SEED
   double timeoutSeconds = 0; ///< VGPU_TIMEOUT; 0: none
 

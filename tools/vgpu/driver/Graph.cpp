@@ -6,6 +6,11 @@
 
 namespace vgpu {
 
+size_t Graph::find(CUgraphNode node) const {
+  auto isNode = [&](const auto &each) { return reinterpret_cast<CUgraphNode>(each.get()) == node; };
+  return static_cast<size_t>(std::find_if(nodes.begin(), nodes.end(), isNode) - nodes.begin());
+}
+
 CUresult GraphCapture::add(Stream &stream, GraphNode node) {
   if (isInvalid)
     return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;

@@ -27,12 +27,17 @@ struct GraphNode {
 };
 
 struct Graph {
-  /// Pointers to nodes are the handles of cuGraphGetNodes.
+  /// Pointers to nodes are their handles.
   std::vector<std::unique_ptr<GraphNode>> nodes;
+
+  /// The index of a node, or of nothing: the number of nodes.
+  size_t find(CUgraphNode node) const;
 };
 
 struct GraphExec {
   std::vector<GraphNode> nodes;
+  /// What the nodes were made from: handles, perhaps of what is gone.
+  std::vector<CUgraphNode> origins;
 };
 
 /// What a stream, and those that wait for it, record instead of doing it.

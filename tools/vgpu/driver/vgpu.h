@@ -14,7 +14,8 @@ extern "C" {
 size_t vgpuTakeFindings(char *buffer, size_t bytes);
 
 /* As vgpuTakeFindings: what the launches since the last call did, if the
- * environment variable VGPU_COUNTERS is set: {"launches": [...], "total": {...}}. */
+ * environment variable VGPU_COUNTERS is set: {"launches": [...],
+ * "graph_launches": ..., "total": {...}}. */
 size_t vgpuTakeCounters(char *buffer, size_t bytes);
 
 #ifdef __cplusplus

@@ -130,6 +130,7 @@ typedef struct moec_session_options {
   int32_t threads;        /* the calling one included; 0: the cores this process may use */
   int32_t pin_threads;    /* 0: bind each worker to a core; -1: do not */
   int64_t state_capacity; /* rows to make room for at first; 0: grow from little */
+  int32_t graphs;         /* of a GPU: 0: replay what repeats as graphs; -1: launch each kernel */
 } moec_session_options;
 
 moec_status moec_session_create(moec_model *model, const moec_session_options *options,

@@ -1,131 +1,17 @@
 //===- Cuda.cpp - kernels are PTX, run by CUDA's driver --------------------===//
-#include "runtime/devices/CudaDriver.h"
+#include "runtime/devices/CudaMemory.h"
 #include "runtime/devices/Device.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace moec::runtime {
 namespace {
 
-using cuda::Address;
+using cuda::addressOf;
 using cuda::Driver;
-
-Address addressOf(const void *data) { return reinterpret_cast<Address>(data); }
-
-/// The first GPU, as this process's users of CUDA share it.
-class Gpu {
-public:
-  Gpu() = default;
-  Gpu(const Gpu &) = delete;
-  Gpu &operator=(const Gpu &) = delete;
-  ~Gpu() {
-    if (context)
-      driver->contextRelease(ordinal);
-  }
-
-  Status open() {
-    if (Status error = Driver::find(driver))
-      return error;
-    int count = 0;
-    if (Status error = driver->check(driver->deviceCount(&count), "count the GPUs"))
-      return error;
-    if (count == 0)
-      return failure(MOEC_INCOMPATIBLE, "there is no GPU: CUDA's driver lists none");
-    int major = 0, minor = 0;
-    if (Status error = driver->check(driver->deviceGet(&ordinal, 0), "find the first GPU"))
-      return error;
-    driver->deviceName(name, sizeof name, ordinal);
-    driver->deviceAttribute(&major, cuda::kComputeCapabilityMajor, ordinal);
-    driver->deviceAttribute(&minor, cuda::kComputeCapabilityMinor, ordinal);
-    capability = 10 * major + minor;
-    return driver->check(driver->contextRetain(&context, ordinal), "create a CUDA context");
-  }
-
-  bool isOpen() const { return context; }
-  /// Makes it the calling thread's.
-  void enter() const { driver->contextSetCurrent(context); }
-
-  /// Whether it executes code for "sm_80" or, if it is just that, for "sm_90a".
-  bool executes(const std::string &chip) const {
-    if (chip.rfind("sm_", 0) != 0)
-      return false;
-    char *end = nullptr;
-    long wanted = std::strtol(chip.c_str() + 3, &end, 10);
-    return *end == 'a' ? capability == wanted : capability >= wanted;
-  }
-
-  const Driver *driver = nullptr;
-  cuda::Ordinal ordinal = 0;
-  char name[128] = "";
-  int capability = 0;
-
-private:
-  cuda::Context context = nullptr;
-};
-
-/// A GPU's memory, in the order of a stream.
-class CudaMemory final : public Memory {
-public:
-  CudaMemory(const Gpu &gpu, cuda::Stream stream) : gpu(gpu), stream(stream) {}
-
-  bool isHost() const override { return false; }
-
-  void *allocate(size_t bytes, Pages) override {
-    gpu.enter();
-    Address address = 0;
-    if (gpu.driver->memoryAllocate(&address, std::max<size_t>(bytes, 1)) != cuda::kSuccess)
-      return nullptr;
-    return reinterpret_cast<void *>(address);
-  }
-
-  void release(void *data, size_t) override {
-    gpu.enter();
-    gpu.driver->memoryFree(addressOf(data));
-  }
-
-  Status copy(Direction direction, const Copy &copy) override {
-    if (copy.bytes == 0 || copy.runs == 0)
-      return {};
-    gpu.enter();
-    bool isDownload = direction == Direction::download;
-    const char *what = isDownload                       ? "copy from the GPU"
-                       : direction == Direction::upload ? "copy to the GPU"
-                                                        : "copy on the GPU";
-    Status error = gpu.driver->check(
-        copy.runs == 1 ? copyRun(direction, copy) : copyRuns(direction, copy), what);
-    if (!error && isDownload)
-      error = gpu.driver->check(gpu.driver->streamSynchronize(stream), what);
-    return error;
-  }
-
-private:
-  cuda::Result copyRun(Direction direction, const Copy &copy) {
-    switch (direction) {
-    case Direction::upload:
-      return gpu.driver->copyToDevice(addressOf(copy.to), copy.from, copy.bytes, stream);
-    case Direction::download:
-      return gpu.driver->copyToHost(copy.to, addressOf(copy.from), copy.bytes, stream);
-    case Direction::inside:
-      return gpu.driver->copyInside(addressOf(copy.to), addressOf(copy.from), copy.bytes, stream);
-    }
-    __builtin_unreachable();
-  }
-
-  cuda::Result copyRuns(Direction direction, const Copy &copy) {
-    cuda::Copy2D runs;
-    runs.fromType = direction == Direction::upload ? cuda::kHostMemory : cuda::kDeviceMemory;
-    runs.toType = direction == Direction::download ? cuda::kHostMemory : cuda::kDeviceMemory;
-    runs.fromHost = copy.from, runs.fromDevice = addressOf(copy.from);
-    runs.toHost = copy.to, runs.toDevice = addressOf(copy.to);
-    runs.fromPitch = copy.fromStride, runs.toPitch = copy.toStride;
-    runs.width = copy.bytes, runs.height = copy.runs;
-    return gpu.driver->copyRuns(&runs, stream);
-  }
-
-  const Gpu &gpu;
-  cuda::Stream stream;
-};
+using cuda::Gpu;
+using cuda::GpuMemory;
+using cuda::KernelLaunch;
 
 /// A kernel and how its indices are cut into blocks.
 struct CudaKernel {
@@ -135,8 +21,9 @@ struct CudaKernel {
 
 class CudaDevice final : public Device {
 public:
-  CudaDevice(const Model &model, const Gpu &gpu, const std::vector<CudaKernel> &kernels)
-      : model(model), gpu(gpu), driver(*gpu.driver), kernels(kernels),
+  CudaDevice(const Model &model, const Gpu &gpu, const std::vector<CudaKernel> &kernels,
+             bool usesGraphs)
+      : model(model), gpu(gpu), driver(*gpu.driver), kernels(kernels), queue(gpu, usesGraphs),
         failures(model.metadata().sites.size()) {}
 
   ~CudaDevice() override {
@@ -153,7 +40,8 @@ public:
     if (Status error =
             driver.check(driver.streamCreate(&stream, cuda::kNonBlockingStream), "create a stream"))
       return error;
-    memory_ = std::make_unique<CudaMemory>(gpu, stream);
+    queue.setStream(stream);
+    memory_ = std::make_unique<GpuMemory>(gpu, stream, &queue);
     statuses = Buffer(*memory_);
     if (!statuses.allocate(statusBytes()))
       return failure(MOEC_OUT_OF_MEMORY, "no memory on the GPU for a session");
@@ -168,7 +56,6 @@ public:
     const CudaKernel &kernel = kernels[site.kernel];
     if (launch.grid <= 0)
       return {};
-    gpu.enter();
     launch.arguments[0] = addressOf(statuses.data()) + launch.site * sizeof(int32_t);
     constexpr int64_t kMostBlocks = INT32_MAX;
     int64_t blocks = (launch.grid - 1) / kernel.geometry.indices + 1;
@@ -176,24 +63,28 @@ public:
       return failure(MOEC_EXECUTION_FAILED, "node '%s': it needs %lld blocks, but a GPU has %lld",
                      site.name.c_str(), static_cast<long long>(blocks),
                      static_cast<long long>(kMostBlocks));
-    int64_t begin = trace.active() ? traceClock() : 0, grid = launch.grid;
-    void *parameters[] = {launch.arguments, &grid};
-    cuda::Result result =
-        driver.launchKernel(kernel.function, blocks, 1, 1, kernel.geometry.threads, 1, 1,
-                            kernel.geometry.shared, stream, parameters, nullptr);
-    if (result != cuda::kSuccess)
-      return driver.check(result, ("launch a kernel of node '" + site.name + "'").c_str());
-    return trace.active() ? record(launch, begin, trace) : Status();
+    gpu.enter();
+    KernelLaunch begun{site.name.c_str(),
+                       kernel.function,
+                       static_cast<unsigned>(blocks),
+                       static_cast<unsigned>(kernel.geometry.threads),
+                       static_cast<unsigned>(kernel.geometry.shared),
+                       launch.grid,
+                       launch.arguments,
+                       launch.words};
+    return trace.active() ? record(begun, launch, trace) : queue.add(begun);
   }
 
   Status finish() override {
     gpu.enter();
-    if (Status error = driver.check(driver.streamSynchronize(stream), "execute the kernels"))
+    if (Status error = queue.flush())
       return error;
-    if (failures.empty())
-      return {};
-    if (Status error = memory_->copy(Memory::Direction::download,
-                                     {failures.data(), statuses.data(), statusBytes()}))
+    if (!failures.empty())
+      if (Status error = driver.check(
+              driver.copyToHost(failures.data(), addressOf(statuses.data()), statusBytes(), stream),
+              "execute the kernels"))
+        return error;
+    if (Status error = driver.check(driver.streamSynchronize(stream), "execute the kernels"))
       return error;
     auto failed = std::find_if(failures.begin(), failures.end(), [](int32_t s) { return s; });
     if (failed == failures.end())
@@ -215,7 +106,10 @@ private:
   }
 
   /// A trace shows kernels one by one, from launch to end.
-  Status record(const Launch &launch, int64_t begin, Trace &trace) {
+  Status record(const KernelLaunch &begun, const Launch &launch, Trace &trace) {
+    int64_t begin = traceClock();
+    if (Status error = queue.launch(begun))
+      return error;
     if (Status error = driver.check(driver.streamSynchronize(stream), "execute a kernel"))
       return error;
     trace.kernel(0, launch.site, begin, traceClock());
@@ -237,7 +131,8 @@ private:
   const Driver &driver;
   const std::vector<CudaKernel> &kernels;
   cuda::Stream stream = nullptr;
-  std::unique_ptr<CudaMemory> memory_;
+  cuda::LaunchQueue queue;
+  std::unique_ptr<GpuMemory> memory_;
   /// An int32 per launch site, which a failing check of its kernel sets.
   Buffer statuses;
   std::vector<int32_t> failures;
@@ -246,15 +141,6 @@ private:
 class CudaProgram final : public Program {
 public:
   explicit CudaProgram(const Model &model) : model(model) {}
-
-  ~CudaProgram() override {
-    if (!gpu.isOpen())
-      return;
-    gpu.enter();
-    weightsBuffer.release();
-    if (module)
-      gpu.driver->moduleUnload(module);
-  }
 
   Status load(std::string_view code, Weights &weights) {
     if (Status error = gpu.open())
@@ -269,9 +155,9 @@ public:
 
   void *const *weights() const override { return pointers.data(); }
 
-  Status createDevice(const moec_session_options &,
+  Status createDevice(const moec_session_options &options,
                       std::unique_ptr<Device> &device) const override {
-    auto created = std::make_unique<CudaDevice>(model, gpu, kernels);
+    auto created = std::make_unique<CudaDevice>(model, gpu, kernels, options.graphs == 0);
     if (Status error = created->start())
       return error;
     device = std::move(created);
@@ -286,43 +172,20 @@ private:
       if (code.offset > part.size() || code.length > part.size() - code.offset)
         return failure(MOEC_DAMAGED, "the code for %s is not in the artifact", code.chip.c_str());
       if (gpu.executes(code.chip))
-        return loadPtx(std::string(part.substr(code.offset, code.length)));
+        return module.load(std::string(part.substr(code.offset, code.length)).c_str());
     }
     return failure(MOEC_INCOMPATIBLE, "compiled for %s, but '%s' is sm_%d",
                    chips.empty() ? "no GPU" : chips.c_str(), gpu.name, gpu.capability);
-  }
-
-  Status loadPtx(const std::string &ptx) {
-    char log[4096] = "";
-    cuda::Attribute names[] = {cuda::kJitErrorLog, cuda::kJitErrorLogBytes};
-    void *values[] = {log, reinterpret_cast<void *>(sizeof log)};
-    cuda::Result result = gpu.driver->moduleLoad(&module, ptx.c_str(), 2, names, values);
-    if (result == cuda::kSuccess)
-      return {};
-    log[std::strcspn(log, "\n")] = '\0';
-    std::string what = std::string("load the kernels") + (*log ? ": " : "") + log;
-    return gpu.driver->check(result, what.c_str());
   }
 
   Status findKernels() {
     const Metadata &metadata = model.metadata();
     if (metadata.geometry.size() != metadata.kernels.size())
       return failure(MOEC_DAMAGED, "metadata: 'geometry' must be as long as 'kernels'");
-    constexpr int64_t kSharedByDefault = 48 << 10;
     for (size_t i = 0; i < metadata.kernels.size(); ++i) {
       const Geometry &geometry = metadata.geometry[i];
-      const char *name = metadata.kernels[i].c_str();
       CudaKernel &kernel = kernels.emplace_back(CudaKernel{nullptr, geometry});
-      std::string what = std::string("find the kernel ") + name;
-      if (Status error = gpu.driver->check(
-              gpu.driver->moduleFunction(&kernel.function, module, name), what.c_str()))
-        return error;
-      if (geometry.shared <= kSharedByDefault)
-        continue;
-      if (Status error = gpu.driver->check(
-              gpu.driver->functionSetAttribute(kernel.function, cuda::kMaxDynamicSharedMemory,
-                                               static_cast<int>(geometry.shared)),
-              "reserve a kernel's shared memory"))
+      if (Status error = module.find(metadata.kernels[i].c_str(), geometry.shared, kernel.function))
         return error;
     }
     return {};
@@ -352,10 +215,10 @@ private:
 
   const Model &model;
   Gpu gpu;
-  cuda::Module module = nullptr;
+  cuda::LoadedModule module{gpu};
   std::vector<CudaKernel> kernels;
   /// In the order of the default stream, which sessions' do not wait for.
-  CudaMemory memory{gpu, nullptr};
+  GpuMemory memory{gpu};
   Buffer weightsBuffer;
   std::vector<void *> pointers;
 };

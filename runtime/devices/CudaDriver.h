@@ -12,6 +12,10 @@
 
 struct CUctx_st;
 struct CUfunc_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
+struct CUgraphNode_st;
+struct CUkern_st;
 struct CUmod_st;
 struct CUstream_st;
 
@@ -23,11 +27,15 @@ using Attribute = int; // CUdevice_attribute, CUfunction_attribute, CUjit_option
 using Address = unsigned long long;
 using Context = CUctx_st *;
 using Function = CUfunc_st *;
+using Graph = CUgraph_st *;
+using GraphExec = CUgraphExec_st *;
+using GraphNode = CUgraphNode_st *;
 using Module = CUmod_st *;
 using Stream = CUstream_st *;
 
 inline constexpr Result kSuccess = 0, kOutOfMemory = 2;
 inline constexpr Attribute kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76;
+inline constexpr Attribute kMultiprocessors = 16, kMemoryClockKhz = 36, kMemoryBusBits = 37;
 inline constexpr Attribute kMaxDynamicSharedMemory = 8; // of a function
 inline constexpr Attribute kJitErrorLog = 5, kJitErrorLogBytes = 6;
 inline constexpr unsigned kNonBlockingStream = 1;
@@ -50,9 +58,22 @@ struct Copy2D {
 };
 inline constexpr unsigned kHostMemory = 1, kDeviceMemory = 2;
 
+/// CUDA_KERNEL_NODE_PARAMS: what a node of a graph launches.
+struct KernelNode {
+  Function function = nullptr;
+  unsigned gridX = 1, gridY = 1, gridZ = 1;
+  unsigned blockX = 1, blockY = 1, blockZ = 1;
+  unsigned sharedBytes = 0;
+  void **parameters = nullptr;
+  void **extra = nullptr;
+  CUkern_st *kernel = nullptr;
+  Context context = nullptr;
+};
+
 /// name in the library, our name, parameters.
 #define MOEC_CUDA_FUNCTIONS(X)                                                                     \
   X(cuInit, init, (unsigned flags))                                                                \
+  X(cuDriverGetVersion, version, (int *version))                                                   \
   X(cuGetErrorName, errorName, (Result result, const char **name))                                 \
   X(cuGetErrorString, errorString, (Result result, const char **text))                             \
   X(cuDeviceGetCount, deviceCount, (int *count))                                                   \
@@ -67,6 +88,7 @@ inline constexpr unsigned kHostMemory = 1, kDeviceMemory = 2;
   X(cuModuleUnload, moduleUnload, (Module module))                                                 \
   X(cuModuleGetFunction, moduleFunction, (Function * function, Module module, const char *name))   \
   X(cuFuncSetAttribute, functionSetAttribute, (Function function, Attribute attribute, int value)) \
+  X(cuMemGetInfo_v2, memoryInfo, (size_t *free, size_t *total))                                    \
   X(cuMemAlloc_v2, memoryAllocate, (Address * address, size_t bytes))                              \
   X(cuMemFree_v2, memoryFree, (Address address))                                                   \
   X(cuMemcpyHtoDAsync_v2, copyToDevice,                                                            \
@@ -81,7 +103,18 @@ inline constexpr unsigned kHostMemory = 1, kDeviceMemory = 2;
   X(cuLaunchKernel, launchKernel,                                                                  \
     (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,           \
      unsigned blockY, unsigned blockZ, unsigned sharedBytes, Stream stream, void **parameters,     \
-     void **extra))
+     void **extra))                                                                                \
+  X(cuGraphCreate, graphCreate, (Graph * graph, unsigned flags))                                   \
+  X(cuGraphDestroy, graphDestroy, (Graph graph))                                                   \
+  X(cuGraphAddKernelNode_v2, graphAddKernel,                                                       \
+    (GraphNode * node, Graph graph, const GraphNode *after, size_t count,                          \
+     const KernelNode *kernel))                                                                    \
+  X(cuGraphInstantiateWithFlags, graphInstantiate,                                                 \
+    (GraphExec * exec, Graph graph, unsigned long long flags))                                     \
+  X(cuGraphExecKernelNodeSetParams_v2, graphSetKernel,                                             \
+    (GraphExec exec, GraphNode node, const KernelNode *kernel))                                    \
+  X(cuGraphLaunch, graphLaunch, (GraphExec exec, Stream stream))                                   \
+  X(cuGraphExecDestroy, graphExecDestroy, (GraphExec exec))
 
 /// The functions of the driver that is installed.
 struct Driver {

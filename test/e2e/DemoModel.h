@@ -15,7 +15,8 @@ using Ids = std::vector<std::vector<int64_t>>;
 class DemoReader {
 public:
   explicit DemoReader(moec_model *model, int threads = 0)
-      : model(model), session(createSession(model, threads)) {}
+      : DemoReader(model, createSession(model, threads)) {}
+  DemoReader(moec_model *model, Session session) : model(model), session(std::move(session)) {}
 
   /// Appends one row of tokens per sequence, all of one length, and returns the
   /// logits [B, S, V].

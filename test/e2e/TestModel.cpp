@@ -30,12 +30,16 @@ Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options) 
   return Model(model);
 }
 
-Session createSession(moec_model *model, int threads) {
-  moec_session_options options = {};
-  options.threads = threads;
+Session createSession(moec_model *model, const moec_session_options &options) {
   moec_session *session = nullptr;
   EXPECT_EQ(moec_session_create(model, &options, &session), MOEC_OK) << moec_last_error();
   return Session(session);
+}
+
+Session createSession(moec_model *model, int threads) {
+  moec_session_options options = {};
+  options.threads = threads;
+  return createSession(model, options);
 }
 
 tools::Array readArray(const std::filesystem::path &path, int32_t type) {

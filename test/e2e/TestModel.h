@@ -24,6 +24,7 @@ using Session = std::unique_ptr<moec_session, Releaser>;
 /// path.
 Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options = {});
 
+Session createSession(moec_model *model, const moec_session_options &options);
 Session createSession(moec_model *model, int threads = 0);
 
 /// Reads a .npy file of type `type`; fails the test if it cannot.

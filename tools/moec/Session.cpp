@@ -24,6 +24,9 @@ int LoadedModel::load(const Command &command, const Arguments &arguments, const 
   std::string memory = arguments.text("--weights-memory").value_or("map");
   if (memory != "map" && memory != "huge")
     return misuse(command, "--weights-memory is map or huge, not '" + memory + "'");
+  std::string graphs = arguments.text("--graphs").value_or("on");
+  if (graphs != "on" && graphs != "off")
+    return misuse(command, "--graphs is on or off, not '" + graphs + "'");
   std::optional<std::string> device = arguments.text("--device");
   moec_model_options options{};
   options.device = device ? device->c_str() : nullptr;
@@ -32,6 +35,7 @@ int LoadedModel::load(const Command &command, const Arguments &arguments, const 
   moec_session_options sessionOptions{};
   sessionOptions.threads = static_cast<int32_t>(threads);
   sessionOptions.state_capacity = std::min(stateRows, kMostRowsAtFirst);
+  sessionOptions.graphs = graphs == "on" ? 0 : -1;
   if (Status error = lastError(moec_model_load(path.c_str(), &options, &model)))
     return complain(error);
   if (Status error = lastError(moec_session_create(model, &sessionOptions, &session)))

@@ -12,6 +12,7 @@ namespace moec::tools {
   {"--device", "NAME", "cpu or cuda; default: what the artifact was compiled for"},                \
       {"--threads", "N", "default: the cores this process may use"},                               \
       {"--weights-memory", "map|huge", "map the weights file, or read it into huge pages"},        \
+      {"--graphs", "on|off", "of a GPU: replay steps that repeat as graphs (default on)"},         \
       {"--verify", nullptr, "compare every weight with its digest"},                               \
       {"--trace", "FILE.json", "write a profile for chrome://tracing or Perfetto"}
 

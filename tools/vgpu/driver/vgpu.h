@@ -13,9 +13,9 @@ extern "C" {
  * With a buffer, the findings are forgotten. Waits for nothing: synchronise first. */
 size_t vgpuTakeFindings(char *buffer, size_t bytes);
 
-/* As vgpuTakeFindings: what the launches since the last call did, if the
- * environment variable VGPU_COUNTERS is set: {"launches": [...],
- * "graph_launches": ..., "total": {...}}. */
+/* As vgpuTakeFindings: what was done since the last call, {"launches": [...],
+ * "graph_launches": ..., "total": {...}}. Launches are counted if the environment
+ * variable VGPU_COUNTERS is set. */
 size_t vgpuTakeCounters(char *buffer, size_t bytes);
 
 #ifdef __cplusplus

@@ -52,7 +52,7 @@ struct Command {
 };
 
 /// One per sub-command, each defined in the file of that name.
-extern const Command benchCommand, generateCommand, inspectCommand, runCommand;
+extern const Command benchCommand, generateCommand, inspectCommand, runCommand, selfcheckCommand;
 
 /// Prints an error and returns the exit status for it.
 int complain(const Status &status, Exit exit = kBadInput);

@@ -4,7 +4,7 @@
 using namespace moec::tools;
 
 int main(int count, char **words) {
-  constexpr const Command *kCommands[] = {&compileCommand, &runCommand, &generateCommand,
-                                          &inspectCommand, &benchCommand};
+  constexpr const Command *kCommands[] = {&compileCommand, &runCommand,   &generateCommand,
+                                          &inspectCommand, &benchCommand, &selfcheckCommand};
   return dispatch(kCommands, count, words);
 }

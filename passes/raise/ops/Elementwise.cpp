@@ -2,6 +2,7 @@
 #include "passes/raise/ops/Formulas.h"
 #include "passes/raise/ops/Helpers.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 
@@ -221,10 +222,47 @@ LogicalResult lowerWhere(Node &node) {
                          }));
 }
 
+/// base^exponent by squaring, wrapped to the type of the base as products are.
+/// What is less than 1 in magnitude becomes 0.
+Value integerPower(Emitter &e, Value base, Value exponent, bool isSigned) {
+  Type type = base.getType(), exponentType = exponent.getType();
+  Value none = e.constant(exponentType, 0), bit = e.constant(exponentType, 1);
+  Value unit = e.constant(type, 1);
+  auto loop = scf::WhileOp::create(
+      e, TypeRange{type, type, exponentType}, ValueRange{unit, base, exponent},
+      [&](OpBuilder &nested, Location loc, ValueRange state) {
+        Emitter in(loc, nested);
+        scf::ConditionOp::create(in, in.negation(in.same(state[2], none)), state);
+      },
+      [&](OpBuilder &nested, Location loc, ValueRange state) {
+        Emitter in(loc, nested);
+        Value power = state[0], square = state[1], rest = state[2];
+        Value isOdd = in.same(in.both(rest, bit), bit);
+        scf::YieldOp::create(in, ValueRange{in.select(isOdd, in.mul(power, square), power),
+                                            in.mul(square, square),
+                                            arith::ShRUIOp::create(in, rest, bit)});
+      });
+  if (!isSigned)
+    return loop.getResult(0);
+  // The loop read a negative exponent as a large one, of the same parity: that
+  // is right for 1 and -1.
+  Value zero = e.constant(type, 0), isNegative = e.less(exponent, none);
+  e.check(e.negation(e.both(isNegative, e.same(base, zero))), "0 has no negative power");
+  Value isUnit = e.either(e.same(base, unit), e.same(base, e.constant(type, -1)));
+  return e.select(e.both(isNegative, e.negation(isUnit)), zero, loop.getResult(0));
+}
+
 LogicalResult lowerPow(Node &node) {
   Tensor base = node.in(0), exponent = node.in(1);
+  if (!base.isFloat() && !exponent.isFloat()) {
+    bool isSigned = !exponent.isUnsigned();
+    return node.set(0, node.emitter.elementwise({base, exponent}, base.elementType,
+                                                [&](Emitter &e, ValueRange v) {
+                                                  return integerPower(e, v[0], v[1], isSigned);
+                                                }));
+  }
   if (!base.isFloat()) {
-    // Integer powers are computed in f64, which is exact up to 2^53.
+    // Integers to the power of floats are computed in f64, as everybody does.
     Type f64 = node.emitter.getF64Type();
     Tensor x = node.emitter.cast(base, f64), y = node.emitter.cast(exponent, f64);
     Tensor power = node.emitter.elementwise({x, y}, f64, [](Emitter &e, ValueRange v) {

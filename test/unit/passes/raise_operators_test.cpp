@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include <cmath>
+#include <type_traits>
 
 namespace {
 
@@ -85,6 +86,50 @@ TEST(Dropout, RefusesToTrainAtRunTime) {
   expectNear(run(node, {x, half, no}), x);
   expectNear(run(node, {x, none, yes}), x);
   EXPECT_TRUE(run(node, {x, half, yes}).shape.empty());
+}
+
+/// base^exponent mod 1000003, which a double holds whatever the power is.
+Array powerMod(const char *element, const Array &base, const Array &exponent) {
+  std::string type = "tensor<?x" + std::string(element) + ">";
+  std::string source =
+      "func.func @main(%x: " + type + ", %y: " + type + ") -> " + type +
+      " {\n  %p = onnx.node \"Pow\" version 15 (%x, %y) : (" + type + ", " + type + ") -> " + type +
+      "\n  %m = onnx.constant dense<1000003> : tensor<1x" + element +
+      ">\n  %z = onnx.node \"Mod\" version 13 parameters {fmod = 1 : i64} " + "(%p, %m) : (" +
+      type + ", tensor<1x" + element + ">) -> " + type + "\n  return %z : " + type + "\n}\n";
+  Program program(source);
+  EXPECT_TRUE(program.valid()) << source;
+  std::vector<Array> outputs =
+      program.valid() ? program.run({base, exponent}) : std::vector<Array>();
+  return outputs.empty() ? Array() : outputs.front();
+}
+
+template <typename Integer> double wrappedPowerMod(Integer base, int exponent) {
+  std::make_unsigned_t<Integer> power = 1;
+  for (int i = 0; i < exponent; ++i)
+    power *= static_cast<std::make_unsigned_t<Integer>>(base);
+  return static_cast<double>(static_cast<Integer>(power) % 1000003);
+}
+
+TEST(Pow, OfIntegersIsExactAndWraps) {
+  // 3^39 has 62 bits; 3^41 and 7^40 have more than 64.
+  expectNear(powerMod("si64", array({5}, {3, 3, 7, -3, 10}, MOEC_I64),
+                      array({5}, {39, 41, 40, 37, 0}, MOEC_I64)),
+             array({5},
+                   {wrappedPowerMod<int64_t>(3, 39), wrappedPowerMod<int64_t>(3, 41),
+                    wrappedPowerMod<int64_t>(7, 40), wrappedPowerMod<int64_t>(-3, 37), 1},
+                   MOEC_I64));
+  expectNear(
+      powerMod("si32", array({2}, {3, -5}, MOEC_I32), array({2}, {25, 13}, MOEC_I32)),
+      array({2}, {wrappedPowerMod<int32_t>(3, 25), wrappedPowerMod<int32_t>(-5, 13)}, MOEC_I32));
+}
+
+TEST(Pow, OfIntegersToNegativePowersIsTruncated) {
+  expectNear(powerMod("si64", array({6}, {1, -1, -1, 2, -2, int64_t(1) << 33}, MOEC_I64),
+                      array({6}, {-5, -5, -4, -1, -3, -2}, MOEC_I64)),
+             array({6}, {1, -1, 1, 0, 0, 0}, MOEC_I64));
+  EXPECT_TRUE(
+      powerMod("si64", array({1}, {0}, MOEC_I64), array({1}, {-1}, MOEC_I64)).values.empty());
 }
 
 class SliceCorners : public testing::TestWithParam<bool> {

@@ -75,6 +75,18 @@ std::optional<SmallVector<int64_t>> Node::knownAxes(unsigned input) const {
   return has(input) ? knownInts(input) : intsAttr("axes");
 }
 
+LogicalResult Node::checkAttributes() const {
+  bool good = true;
+  for (NamedAttribute attribute : op.getParameters()) {
+    if (understood.contains(attribute.getName()))
+      continue;
+    good = false;
+    refuse("attribute '") << attribute.getName().getValue() << "' = " << attribute.getValue()
+                          << " is not supported";
+  }
+  return success(good);
+}
+
 InFlightDiagnostic Node::refuse(const Twine &reason) const {
   InFlightDiagnostic diagnostic = op.emitError() << "cannot raise " << op.getOpType();
   if (StringRef name = onnxName(op.getLoc()); !name.empty())

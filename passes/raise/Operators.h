@@ -14,6 +14,7 @@
 #include "dialects/onnx/ElementTypes.h"
 #include "dialects/onnx/OnnxDialect.h"
 #include "passes/raise/Emitter.h"
+#include "llvm/ADT/StringSet.h"
 #include <functional>
 
 namespace moec::raise {
@@ -53,9 +54,14 @@ public:
   llvm::ArrayRef<std::optional<Tensor>> results() const { return outputs; }
 
   //===--- Attributes -----------------------------------------------------===//
+  //
+  // What a lowering does not read it does not mean: see checkAttributes.
 
   template <typename T> T attr(llvm::StringRef name) const {
-    return llvm::dyn_cast_or_null<T>(op.getParameters().get(name));
+    auto value = llvm::dyn_cast_or_null<T>(op.getParameters().get(name));
+    if (value)
+      understood.insert(name);
+    return value;
   }
   bool hasAttr(llvm::StringRef name) const {
     return static_cast<bool>(op.getParameters().get(name));
@@ -79,6 +85,14 @@ public:
   /// older ones, if there are any and they are known at compile time.
   std::optional<llvm::SmallVector<int64_t>> knownAxes(unsigned input) const;
 
+  /// Names attributes whose values change nothing here, read or not.
+  void ignore(std::initializer_list<llvm::StringRef> names) const {
+    understood.insert_range(names);
+  }
+  /// After the lowering: an error at attributes that it neither read, as the
+  /// type that they have, nor ignored.
+  mlir::LogicalResult checkAttributes() const;
+
   int64_t version() const { return op.getVersion(); }
   llvm::StringRef type() const { return op.getOpType(); }
   onnx::NodeOp operation() const { return op; }
@@ -89,6 +103,7 @@ private:
   /// A handle; its generated accessors are not const.
   mutable onnx::NodeOp op;
   llvm::SmallVector<std::optional<Tensor>> inputs, outputs;
+  mutable llvm::StringSet<> understood;
 };
 
 /// One row: an operator, how many inputs it takes, how it is lowered, and the

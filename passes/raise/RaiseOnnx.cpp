@@ -186,7 +186,7 @@ private:
     for (unsigned i = 0; i < info->minInputs; ++i)
       if (!node.has(i))
         return node.refuse("input ") << i << " is missing";
-    if (failed(info->lower(node)))
+    if (failed(info->lower(node)) || failed(node.checkAttributes()))
       return failure();
     for (auto [result, tensor] : llvm::zip(op.getOutputs(), node.results()))
       if (tensor)

@@ -19,7 +19,9 @@ public:
       return failure();
     attend.softcap = node.floatAttr("softcap", 0);
     attend.left = node.intAttr("left_window_size", -1);
-    attend.right = node.intAttr("is_causal", 0) ? 0 : node.intAttr("right_window_size", -1);
+    attend.right = node.intAttr("right_window_size", -1);
+    if (node.intAttr("is_causal", 0))
+      attend.right = 0;
     attend.setScale(e, node.floatAttr("scale", 0));
     if (node.has(kMask) && failed(attend.setMask(node, node.in(kMask))))
       return failure();
@@ -34,6 +36,10 @@ public:
 private:
   LogicalResult check() {
     isFlat = node.in(kQ).rank() == 3;
+    if (!isFlat)
+      node.ignore({"q_num_heads", "kv_num_heads"});
+    if (!node.wants(3))
+      node.ignore({"qk_matmul_output_mode"});
     for (unsigned input : {kQ, kK, kV})
       if (node.in(input).rank() != (isFlat ? 3 : 4))
         return node.refuse("Q, K and V have 3 dimensions or 4, but input ")

@@ -28,7 +28,12 @@ Tensor castTo(Node &node, Type target) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
   auto narrow = dyn_cast<FloatType>(target);
-  if (!narrow || narrow.getWidth() != 8 || x.elementType == target)
+  bool isExact = !narrow || narrow.getWidth() != 8 || x.elementType == target;
+  if (isExact)
+    node.ignore({"saturate"});
+  if (isExact || !isa<Float8E8M0FNUType>(narrow))
+    node.ignore({"round_mode"});
+  if (isExact)
     return e.cast(x, target);
   bool saturates = node.intAttr("saturate", 1), isPower = isa<Float8E8M0FNUType>(narrow);
   Type f32 = e.getF32Type();

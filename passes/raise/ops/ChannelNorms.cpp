@@ -99,8 +99,10 @@ LogicalResult lowerBatchNorm(Node &node) {
   Moments of = isTraining ? moments(e, wide, dims) : Moments{channel(3), channel(4)};
   Tensor y = normalise(e, wide, of, channel(1), channel(2), node.floatAttr("epsilon", 1e-5f));
   (void)node.set(0, e.cast(y, x.elementType));
-  if (!isTraining)
+  if (!isTraining) {
+    node.ignore({"momentum"});
     return success();
+  }
   double momentum = node.floatAttr("momentum", 0.9f);
   (void)node.set(1, mixed(e, node.in(3), of.mean, momentum));
   return node.set(2, mixed(e, node.in(4), of.variance, momentum));

@@ -56,6 +56,7 @@ FailureOr<Tensor> convolve(Node &node, Tensor x, Tensor w) {
   Emitter &e = node.emitter;
   if (x.rank() < 3 || w.rank() != x.rank())
     return node.refuse("it needs tensors of equal rank, at least 3");
+  node.ignore({"kernel_shape"}); // the weights have it
   FailureOr<Windows> windows = windowsOf(node, spatialOf(x), spatialOf(w));
   if (failed(windows))
     return failure();
@@ -186,6 +187,7 @@ LogicalResult lowerConvTranspose(Node &node) {
   Tensor x = node.in(0), w = node.in(1);
   if (x.rank() < 3 || w.rank() != x.rank())
     return node.refuse("it needs tensors of equal rank, at least 3");
+  node.ignore({"kernel_shape"}); // the weights have it
   FailureOr<Windows> windows = transposedWindows(node, x, w);
   if (failed(windows))
     return failure();

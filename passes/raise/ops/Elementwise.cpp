@@ -131,6 +131,7 @@ LogicalResult lowerIdentity(Node &node) { return node.set(0, node.in(0)); }
 LogicalResult lowerDropout(Node &node) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
+  node.ignore({"seed", "ratio"});
   if (node.has(2)) {
     FailureOr<Scalars> flag = node.list(2);
     if (failed(flag))

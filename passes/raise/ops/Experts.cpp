@@ -72,6 +72,8 @@ private:
     Tensor x = node.in(kX);
     if (x.rank() != 2 && x.rank() != 3)
       return node.refuse("the input has 2 or 3 dimensions, but this one has ") << x.rank();
+    if (int64_t shared = node.intAttr("num_shared_experts", 0))
+      return node.refuse("num_shared_experts ") << shared << " is not supported";
     if (node.in(kLogits).rank() != 2)
       return node.refuse("the router's logits have 2 dimensions, but these have ")
              << node.in(kLogits).rank();
@@ -103,6 +105,8 @@ private:
     }
     if (isSwiglu && gate == Gate::none)
       return node.refuse("swiglu needs fc3 or swiglu_fusion 1 or 2, but it is ") << fusion;
+    if (!isSwiglu)
+      node.ignore({"activation_alpha", "activation_beta", "swiglu_limit"});
     APFloat one(1.0), zero(0.0);
     APFloat limit = isSwiglu && node.hasAttr("swiglu_limit")
                         ? APFloat(node.floatAttr("swiglu_limit", 0))

@@ -75,9 +75,19 @@ LogicalResult lowerIntegerRange(Node &node) {
 LogicalResult lowerRange(Node &node) {
   Emitter &e = node.emitter;
   Tensor start = node.in(0), limit = node.in(1), delta = node.in(2);
-  Type elementType = start.elementType;
+  constexpr int64_t kFloat32 = 1;
+  int64_t stash = node.intAttr("stash_type", kFloat32);
   if (!start.isFloat())
     return lowerIntegerRange(node);
+  // Since version 27, narrow floats are computed in f32.
+  Type resultType = start.elementType;
+  if (resultType.getIntOrFloatBitWidth() < 32 && node.version() >= 27) {
+    if (stash != kFloat32)
+      return node.refuse("stash_type ") << stash << " is not supported for " << resultType;
+    for (Tensor *input : {&start, &limit, &delta})
+      *input = e.cast(*input, e.getF32Type());
+  }
+  Type elementType = start.elementType;
   auto scalar = [&](Tensor &tensor) {
     return e.createOrFold<tensor::ExtractOp>(e.value(tensor), ValueRange{});
   };
@@ -87,11 +97,12 @@ LogicalResult lowerRange(Node &node) {
   Value count = arith::IndexCastOp::create(e, e.getIndexType(),
                                            arith::FPToSIOp::create(e, e.getI64Type(), steps));
   count = arith::MaxSIOp::create(e, count, e.index(0));
-  return node.set(0, e.generate({count}, elementType, [&](Emitter &b, ValueRange at) {
+  Tensor result = e.generate({count}, elementType, [&](Emitter &b, ValueRange at) {
     Value i = arith::SIToFPOp::create(b, elementType,
                                       arith::IndexCastOp::create(b, b.getI64Type(), at[0]));
     return arith::AddFOp::create(b, first, arith::MulFOp::create(b, i, by)).getResult();
-  }));
+  });
+  return node.set(0, e.cast(result, resultType));
 }
 
 LogicalResult lowerEyeLike(Node &node) {

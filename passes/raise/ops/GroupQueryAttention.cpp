@@ -80,10 +80,12 @@ private:
                            ": quantised caches are not supported");
     if (node.has(kKeyScale) || node.has(kValueScale))
       return node.refuse("quantised caches are not supported");
+    node.ignore({"kv_cache_bit_width"}); // of a quantised cache
     if (node.intAttr("sliding_window_cache", 0))
       return node.refuse("sliding_window_cache is not supported");
     if (node.wants(3))
       return node.refuse("the output of scores is not supported");
+    node.ignore({"qk_output"});
     if (node.has(kPastKey) != node.has(kPastValue))
       return node.refuse("past_key and past_value must be given together");
     return success();
@@ -113,11 +115,12 @@ private:
   }
 
   void normalizeHeads() {
+    APFloat epsilon(node.floatAttr("qk_norm_epsilon", 1e-6));
     auto normalize = [&](Tensor &x, unsigned input) {
       if (!node.has(input))
         return;
-      auto op = attn::RmsNormOp::create(e, e.value(x), e.value(node.in(input)), /*axis=*/3,
-                                        APFloat(node.floatAttr("qk_norm_epsilon", 1e-6)));
+      auto op =
+          attn::RmsNormOp::create(e, e.value(x), e.value(node.in(input)), /*axis=*/3, epsilon);
       x = e.tensor(op, x.elementType, x.shape);
     };
     normalize(q, kQueryNorm);
@@ -156,6 +159,7 @@ private:
   }
 
   LogicalResult rotateHeads() {
+    bool interleaved = node.intAttr("rotary_interleaved", 0);
     if (!node.intAttr("do_rotary", 0))
       return success();
     if (!node.has(kCos) || !node.has(kSin))
@@ -170,7 +174,6 @@ private:
             Value step = arith::IndexCastOp::create(e, e.getI64Type(), at[1]);
             return arith::AddIOp::create(e, e.read(past, at[0]), step);
           });
-    bool interleaved = node.intAttr("rotary_interleaved", 0);
     q = rotate(e, q, node.in(kCos), node.in(kSin), positions, interleaved);
     k = rotate(e, k, node.in(kCos), node.in(kSin), positions, interleaved);
     return success();
@@ -192,9 +195,10 @@ private:
 
   /// head_sink, or the zeros that smooth_softmax means.
   std::optional<Tensor> sink() {
+    bool isSmooth = node.intAttr("smooth_softmax", 0) > 0;
     if (node.has(kSink))
       return node.in(kSink);
-    if (node.intAttr("smooth_softmax", 0) <= 0)
+    if (!isSmooth)
       return std::nullopt;
     Type type = q.elementType;
     return e.tensor(e.filled({e.size(heads)}, e.constant(type, 0)), type, {e.size(heads)});

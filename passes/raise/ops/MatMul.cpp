@@ -77,15 +77,7 @@ Tensor matmul(Emitter &e, Tensor a, Tensor b) {
   return drop.empty() ? result : e.squeeze(result, drop);
 }
 
-namespace {
-
-LogicalResult lowerMatMul(Node &node) {
-  if (node.in(0).rank() == 0 || node.in(1).rank() == 0)
-    return node.refuse("a scalar is no matrix");
-  return node.set(0, matmul(node.emitter, node.in(0), node.in(1)));
-}
-
-LogicalResult lowerGemm(Node &node) {
+Tensor gemm(Node &node) {
   Emitter &e = node.emitter;
   Tensor a = node.in(0), b = node.in(1);
   if (node.intAttr("transA", 0))
@@ -102,9 +94,10 @@ LogicalResult lowerGemm(Node &node) {
       return arith::MulIOp::create(in, v[0], constant);
     });
   };
-  Tensor result = scale(matmul(e, a, b), node.floatAttr("alpha", 1));
+  double alpha = node.floatAttr("alpha", 1), beta = node.floatAttr("beta", 1);
+  Tensor result = scale(matmul(e, a, b), alpha);
   if (node.has(2)) {
-    Tensor c = scale(node.in(2), node.floatAttr("beta", 1));
+    Tensor c = scale(node.in(2), beta);
     result =
         e.elementwise({result, c}, result.elementType, [&](Emitter &in, ValueRange v) -> Value {
           if (result.isFloat())
@@ -112,8 +105,18 @@ LogicalResult lowerGemm(Node &node) {
           return arith::AddIOp::create(in, v[0], v[1]);
         });
   }
-  return node.set(0, result);
+  return result;
 }
+
+namespace {
+
+LogicalResult lowerMatMul(Node &node) {
+  if (node.in(0).rank() == 0 || node.in(1).rank() == 0)
+    return node.refuse("a scalar is no matrix");
+  return node.set(0, matmul(node.emitter, node.in(0), node.in(1)));
+}
+
+LogicalResult lowerGemm(Node &node) { return node.set(0, gemm(node)); }
 
 const OperatorInfo kTable[] = {
     {"", "Gemm", 2, 3, lowerGemm, 7},

@@ -33,6 +33,8 @@ struct MultiHead {
     }
     if (node.has(biasInput) && failed(attend.setMask(node, node.in(biasInput))))
       return failure();
+    if (!node.has(paddingInput))
+      node.ignore({"mask_filter_value"});
     if (node.has(paddingInput) && failed(addPadding(node.in(paddingInput))))
       return failure();
     return node.set(0, mergeHeads(e, attend.emit(e)));
@@ -195,6 +197,7 @@ LogicalResult lowerContribAttention(Node &node) {
   if (node.intAttr("do_rotary", 0) || node.intAttr("past_present_share_buffer", 0) ||
       node.has(kSharedLength))
     return node.refuse("do_rotary and past_present_share_buffer are not supported");
+  node.ignore({"rotary_embedding_dim"});
   if (node.in(kX).rank() != 3 || node.in(kWeights).rank() != 2)
     return node.refuse("the input has 3 dimensions and the weights 2, but these have ")
            << node.in(kX).rank() << " and " << node.in(kWeights).rank();

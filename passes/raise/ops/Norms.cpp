@@ -8,6 +8,9 @@ using namespace mlir;
 namespace moec::raise {
 namespace {
 
+/// ONNX's codes of element types.
+constexpr int64_t kFloat32 = 1, kFloat64 = 11, kBfloat16 = 16;
+
 /// The sizes of x from `axis` on.
 Scalars trailing(const Tensor &x, int64_t axis) {
   return Scalars(ArrayRef(x.shape).drop_front(axis));
@@ -42,17 +45,21 @@ LogicalResult lowerRmsNorm(Node &node) {
   FailureOr<int64_t> axis = node.axis(node.intAttr("axis", -1), x.rank());
   if (failed(axis))
     return failure();
+  // Sums are f32, and f64 of inputs in double.
+  int64_t stash = node.intAttr("stash_type", kFloat32);
+  if (stash != kFloat32 && !(stash == kFloat64 && x.elementType.isF64()))
+    return node.refuse("stash_type ") << stash << " is not supported for " << x.elementType;
   return node.set(0, rmsNorm(node.emitter, x, node.in(1), *axis, node.floatAttr("epsilon", 1e-5)));
 }
 
 /// The type of the statistics, ONNX's stash_type.
 FailureOr<Type> stashType(Node &node) {
-  switch (int64_t code = node.intAttr("stash_type", 1)) {
-  case 1:
+  switch (int64_t code = node.intAttr("stash_type", kFloat32)) {
+  case kFloat32:
     return Type(node.emitter.getF32Type());
-  case 11:
+  case kFloat64:
     return Type(node.emitter.getF64Type());
-  case 16:
+  case kBfloat16:
     return Type(node.emitter.getBF16Type());
   default:
     return node.refuse("stash_type ") << code << " is not a type of statistics";

@@ -123,8 +123,9 @@ LogicalResult lowerMaxPool(Node &node) {
   if (failed(pool))
     return failure();
   Tensor top = maximum(e, pool->read, pool->kernelDims, false);
+  bool isColumnMajor = node.intAttr("storage_order", 0) != 0;
   if (node.wants(1))
-    (void)node.set(1, placesOf(e, *pool, top, x, node.intAttr("storage_order", 0) != 0));
+    (void)node.set(1, placesOf(e, *pool, top, x, isColumnMajor));
   return node.set(0, top);
 }
 

@@ -15,12 +15,13 @@ namespace {
 FailureOr<Tensor> spread(Node &node, Tensor parameter, const Tensor &x, int64_t block,
                          bool perTensor) {
   Emitter &e = node.emitter;
+  int64_t stated = node.intAttr("axis", 1);
   if (parameter.rank() == 0)
     return parameter;
   bool isSingle = parameter.rank() == 1 && isConstantIntValue(parameter.shape[0], 1);
   if (perTensor || isSingle)
     return e.reshape(parameter, {});
-  FailureOr<int64_t> axis = node.axis(node.intAttr("axis", 1), x.rank());
+  FailureOr<int64_t> axis = node.axis(stated, x.rank());
   if (failed(axis))
     return failure();
   if (block == 0) {
@@ -61,20 +62,30 @@ FailureOr<Parameters> parametersOf(Node &node, const Tensor &x, unsigned scale, 
   return result;
 }
 
+/// The element type that an attribute states, which is 0 where it does not.
+FailureOr<Type> typeAttr(Node &node, StringRef name, Type unstated) {
+  int64_t code = node.intAttr(name, 0);
+  Type type = code ? onnx::elementTypeOf(node.emitter.getContext(), code) : unstated;
+  if (!type)
+    return node.refuse(name + " ") << code << " is not supported";
+  return type;
+}
+
 Value toFloat32(Emitter &e, Value value) {
   return value.getType().getIntOrFloatBitWidth() < 32
              ? e.convert(value, value.getType(), e.getF32Type())
              : value;
 }
 
-Tensor quantize(Emitter &e, Tensor x, const Parameters &parameters, Type target) {
+/// x / scale, divided in the type `precision`, then rounded to `target`.
+Tensor quantize(Emitter &e, Tensor x, const Parameters &parameters, Type precision, Type target) {
   SmallVector<Tensor> inputs{x, parameters.scale};
   if (parameters.zero && isa<IntegerType>(target))
     inputs.push_back(*parameters.zero);
-  Type computed = x.elementType;
   return e.elementwise(inputs, target, [&](Emitter &in, ValueRange v) {
-    Value scale = in.convert(v[1], parameters.scale.elementType, computed);
-    Value scaled = toFloat32(in, arith::DivFOp::create(in, v[0], scale));
+    Value value = in.convert(v[0], x.elementType, precision);
+    Value scale = in.convert(v[1], parameters.scale.elementType, precision);
+    Value scaled = toFloat32(in, arith::DivFOp::create(in, value, scale));
     if (auto narrow = dyn_cast<FloatType>(target))
       return in.convert(saturateTo(in, scaled, narrow), scaled.getType(), target);
     return toQuantized(in, scaled, v.size() > 2 ? v[2] : Value(), target);
@@ -86,19 +97,28 @@ LogicalResult lowerQuantizeLinear(Node &node) {
   Tensor x = node.in(0);
   if (!x.isFloat())
     x = e.cast(x, e.getF32Type());
-  Type target = e.getIntegerType(8, false);
-  if (node.has(2))
-    target = node.in(2).elementType;
-  else if (int64_t code = node.intAttr("output_dtype", 0))
-    target = onnx::elementTypeOf(e.getContext(), code);
-  if (!target)
-    return node.refuse("output_dtype ") << node.intAttr("output_dtype", 0) << " is not supported";
-  if (isa<FloatType>(target) && !node.intAttr("saturate", 1))
+  Type fromZero = node.has(2) ? node.in(2).elementType : Type();
+  FailureOr<Type> target =
+      typeAttr(node, "output_dtype", fromZero ? fromZero : e.getIntegerType(8, false));
+  if (failed(target))
+    return failure();
+  if (fromZero && *target != fromZero)
+    return node.refuse("output_dtype is not the type of the zero point, ") << fromZero;
+  bool saturates = node.intAttr("saturate", 1);
+  if (isa<FloatType>(*target) && !saturates)
     return node.refuse("quantisation to floats without saturation is not supported");
   FailureOr<Parameters> parameters = parametersOf(node, x, 1, 2);
   if (failed(parameters))
     return failure();
-  return node.set(0, quantize(e, x, *parameters, target));
+  // Scales that are powers of two have no arithmetic of their own.
+  Type scaleType = parameters->scale.elementType;
+  bool isTiny = scaleType.getIntOrFloatBitWidth() <= 8;
+  FailureOr<Type> precision = typeAttr(node, "precision", isTiny ? x.elementType : scaleType);
+  if (failed(precision))
+    return failure();
+  if (!isa<FloatType>(*precision))
+    return node.refuse("it divides floats, but precision is ") << *precision;
+  return node.set(0, quantize(e, x, *parameters, *precision, *target));
 }
 
 LogicalResult lowerDequantizeLinear(Node &node) {
@@ -107,10 +127,11 @@ LogicalResult lowerDequantizeLinear(Node &node) {
   FailureOr<Parameters> parameters = parametersOf(node, x, 1, 2);
   if (failed(parameters))
     return failure();
-  Type result = parameters->scale.elementType;
-  if (int64_t code = node.intAttr("output_dtype", 0))
-    result = onnx::elementTypeOf(e.getContext(), code);
-  if (!isa_and_nonnull<FloatType>(result))
+  FailureOr<Type> stated = typeAttr(node, "output_dtype", parameters->scale.elementType);
+  if (failed(stated))
+    return failure();
+  Type result = *stated;
+  if (!isa<FloatType>(result))
     return node.refuse("the output type is not a float");
   SmallVector<Tensor> inputs{x, parameters->scale};
   bool hasZero = parameters->zero && isa<IntegerType>(x.elementType);
@@ -156,7 +177,7 @@ LogicalResult lowerDynamicQuantizeLinear(Node &node) {
   });
   (void)node.set(1, scale);
   (void)node.set(2, zero);
-  return node.set(0, quantize(e, x, {scale, zero}, u8));
+  return node.set(0, quantize(e, x, {scale, zero}, f32, u8));
 }
 
 /// The tensor minus its zero point, as 32-bit integers. A zero point with one

@@ -168,7 +168,7 @@ LogicalResult reduceAtRunTime(Node &node, Kind kind) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0), axes = node.in(1);
   int64_t rank = x.rank();
-  bool keep = node.intAttr("keepdims", 1);
+  bool keep = node.intAttr("keepdims", 1), noneIsNone = node.intAttr("noop_with_empty_axes", 0);
   std::optional<int64_t> resultRank = keep ? rank : node.declaredRank(0);
   if (!resultRank)
     resultRank = rankWithout(axes, rank);
@@ -178,7 +178,7 @@ LogicalResult reduceAtRunTime(Node &node, Kind kind) {
   SmallVector<Value> isKept;
   Scalars outer, inner;
   for (auto [named, size] : llvm::zip_equal(namedDims(e, axes, rank), x.shape)) {
-    Value isReduced = node.intAttr("noop_with_empty_axes", 0) ? named : e.either(named, hasNone);
+    Value isReduced = noneIsNone ? named : e.either(named, hasNone);
     isKept.push_back(e.negation(isReduced));
     outer.push_back(getAsOpFoldResult(e.select(isReduced, one, e.index(size))));
     inner.push_back(getAsOpFoldResult(e.select(isReduced, e.index(size), one)));

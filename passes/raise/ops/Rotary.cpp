@@ -58,6 +58,7 @@ LogicalResult lowerContribRotaryEmbedding(Node &node) {
   if (node.intAttr("is_packed_batching", 0))
     return node.refuse("packed batching is not supported");
   Tensor x = node.in(0), positions = node.in(1), cos = node.in(2);
+  int64_t stated = node.intAttr("num_heads", 0);
   std::optional<int64_t> heads;
   if (x.rank() == 3) {
     std::optional<int64_t> hidden = getConstantIntValue(x.shape[2]);
@@ -65,7 +66,7 @@ LogicalResult lowerContribRotaryEmbedding(Node &node) {
     // Without rotary_embedding_dim the caches, not num_heads, say how wide a
     // head is.
     if (node.intAttr("rotary_embedding_dim", 0))
-      heads = node.intAttr("num_heads", 0);
+      heads = stated;
     else if (hidden && half && *half)
       heads = *hidden / (2 * *half);
     if (!heads || *heads == 0)

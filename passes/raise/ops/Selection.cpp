@@ -108,6 +108,7 @@ private:
 LogicalResult lowerTopK(Node &node) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
+  node.ignore({"sorted"}); // where any order will do, the sorted one will
   FailureOr<int64_t> axis = node.axis(node.intAttr("axis", -1), x.rank());
   if (failed(axis))
     return failure();

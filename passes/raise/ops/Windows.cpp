@@ -68,6 +68,7 @@ FailureOr<Windows> windowsOf(Node &node, Scalars input, Scalars kernel) {
     if (value < 1)
       return node.refuse("a stride or dilation is ") << value;
   StringRef mode = node.stringAttr("auto_pad", "NOTSET");
+  bool roundsUp = node.intAttr("ceil_mode", 0) != 0;
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
     padSame(e, w, mode == "SAME_UPPER");
     return w;
@@ -78,7 +79,7 @@ FailureOr<Windows> windowsOf(Node &node, Scalars input, Scalars kernel) {
     w.padBegin.push_back(e.size(mode == "VALID" ? 0 : pads[dim]));
     w.padEnd.push_back(e.size(mode == "VALID" ? 0 : pads[rank + dim]));
   }
-  countWindows(e, w, node.intAttr("ceil_mode", 0) != 0);
+  countWindows(e, w, roundsUp);
   return w;
 }
 

@@ -55,3 +55,47 @@ func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
   %a = onnx.node "Einsum" version 12 parameters {equation = "ij->k"} (%x) : (tensor<2x4xf32>) -> !onnx.unknown
   return %a : !onnx.unknown
 }
+
+// -----
+
+// What an operator does not read it does not mean: attributes are no comments.
+func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise Softmax: attribute 'beta' = 2.000000e+00 : f32 is not supported}}
+  %a = onnx.node "Softmax" version 21 parameters {axis = 1 : i64, beta = 2.0 : f32} (%x) : (tensor<2x4xf32>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}
+
+// -----
+
+// A number is no list of numbers.
+func.func @main(%x: tensor<2x4xf32>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise Transpose: attribute 'perm' = 1 : i64 is not supported}}
+  %a = onnx.node "Transpose" version 21 parameters {perm = 1 : i64} (%x) : (tensor<2x4xf32>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}
+
+// -----
+
+// Attributes without effect are no errors, and every other one is reported.
+func.func @main(%x: tensor<2x4xf32>, %k: tensor<1xsi64>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise TopK: attribute 'first' = 1 : i64 is not supported}}
+  // expected-error @below {{cannot raise TopK: attribute 'second' = 2 : i64 is not supported}}
+  %a:2 = onnx.node "TopK" version 21 parameters {sorted = 0 : i64, first = 1 : i64, second = 2 : i64} (%x, %k) : (tensor<2x4xf32>, tensor<1xsi64>) -> (!onnx.unknown, !onnx.unknown)
+  return %a#0 : !onnx.unknown
+}
+
+// -----
+
+func.func @main(%x: tensor<2x4xf16>, %scale: tensor<4xf16>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise RMSNormalization: stash_type 10 is not supported for 'f16'}}
+  %a = onnx.node "RMSNormalization" version 23 parameters {stash_type = 10 : i64} (%x, %scale) : (tensor<2x4xf16>, tensor<4xf16>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}
+
+// -----
+
+func.func @main(%x: tensor<f16>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise Range: stash_type 10 is not supported for 'f16'}}
+  %a = onnx.node "Range" version 27 parameters {stash_type = 10 : i64} (%x, %x, %x) : (tensor<f16>, tensor<f16>, tensor<f16>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}

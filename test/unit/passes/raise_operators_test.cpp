@@ -132,6 +132,40 @@ TEST(Pow, OfIntegersToNegativePowersIsTruncated) {
       powerMod("si64", array({1}, {0}, MOEC_I64), array({1}, {-1}, MOEC_I64)).values.empty());
 }
 
+TEST(Range, OfNarrowFloatsIsComputedInF32SinceVersion27) {
+  Array y = run({"Range", "27", "", {"tensor<f16>", "tensor<f16>", "tensor<f16>"}, "tensor<?xf16>"},
+                {array({}, {0}, MOEC_F16), array({}, {300}, MOEC_F16), array({}, {.1}, MOEC_F16)});
+  ASSERT_GT(y.count(), 2049);
+  // f16 holds neither 2049 nor its product.
+  EXPECT_EQ(y.values[2049], 204.875);
+}
+
+TEST(Split, CountsOutputsThatNobodyUses) {
+  std::string type = "tensor<7xf32>", part = "tensor<3xf32>";
+  std::string source = "func.func @main(%x: " + type + ") -> " + part +
+                       " {\n  %y:2 = onnx.node \"Split\" version 18 parameters " +
+                       "{num_outputs = 3 : i64} (%x) : (" + type + ") -> (" + part + ", " + part +
+                       ")\n  return %y#1 : " + part + "\n}\n";
+  Program program(source);
+  ASSERT_TRUE(program.valid()) << source;
+  expectNear(program.run({array({7}, {0, 1, 2, 3, 4, 5, 6})}).at(0), array({3}, {3, 4, 5}));
+}
+
+TEST(QuantizeLinear, DividesInThePrecisionThatIsStated) {
+  auto quantised = [](const char *precision) {
+    Array y = run({"QuantizeLinear",
+                   "25",
+                   precision,
+                   {"tensor<1xf32>", "tensor<f32>", "tensor<ui8>"},
+                   "tensor<1xui8>"},
+                  {array({1}, {100.6}), array({}, {1}), array({}, {0}, MOEC_U8)});
+    return y.values.empty() ? -1 : y.values.front();
+  };
+  EXPECT_EQ(quantised(""), 101);
+  // bf16 rounds it to 100.5, which rounds to the even integer.
+  EXPECT_EQ(quantised("precision = 16 : i64"), 100);
+}
+
 class SliceCorners : public testing::TestWithParam<bool> {
 protected:
   /// Slices 0, 1, ... along the first axis; the parameter says whether the step

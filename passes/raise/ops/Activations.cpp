@@ -1,5 +1,6 @@
 //===- Activations.cpp - activation functions -------------------------------===//
 #include "passes/raise/ops/Formulas.h"
+#include "passes/raise/ops/Helpers.h"
 
 using namespace mlir;
 
@@ -20,6 +21,15 @@ Value gelu(Emitter &e, Value x, bool withTanh) {
     inner = math::ErfOp::create(e, mulf(e, x, e.constant(type, 0.70710678118654752)));
   }
   return mulf(e, mulf(e, e.constant(type, 0.5), x), addf(e, one(e, x), inner));
+}
+
+Value softplus(Emitter &e, Value x) {
+  Value rest = math::Log1pOp::create(e, expf(e, negf(e, math::AbsFOp::create(e, x))));
+  return addf(e, arith::MaximumFOp::create(e, x, e.constant(x.getType(), 0)), rest);
+}
+
+Value softsign(Emitter &e, Value x) {
+  return divf(e, x, addf(e, one(e, x), math::AbsFOp::create(e, x)));
 }
 
 namespace {
@@ -45,14 +55,6 @@ LogicalResult lowerRelu(Node &node) {
                   }));
 }
 
-LogicalResult lowerLeakyRelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 0.01f);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Value scaled = mulf(e, v[0], e.constant(v[0].getType(), alpha));
-                    return arith::SelectOp::create(e, positive(e, v[0]), v[0], scaled).getResult();
-                  }));
-}
-
 LogicalResult lowerPRelu(Node &node) {
   Tensor x = node.in(0), slope = node.in(1);
   return node.set(
@@ -61,48 +63,106 @@ LogicalResult lowerPRelu(Node &node) {
       }));
 }
 
+//===--- Functions with names and numbers -----------------------------------===//
+
 /// scale * (x > 0 ? x : alpha * (exp(x / divisor) - 1))
-LogicalResult exponentialUnit(Node &node, double alpha, double scale, double divisor) {
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value scaled = divisor == 1 ? v[0] : divf(e, v[0], e.constant(type, divisor));
-                    Value below =
-                        mulf(e, e.constant(type, alpha), math::ExpM1Op::create(e, scaled));
-                    Value result = arith::SelectOp::create(e, positive(e, v[0]), v[0], below);
-                    return scale == 1 ? result : mulf(e, e.constant(type, scale), result);
-                  }));
-}
-LogicalResult lowerElu(Node &node) {
-  return exponentialUnit(node, node.floatAttr("alpha", 1), 1, 1);
-}
-LogicalResult lowerSelu(Node &node) {
-  return exponentialUnit(node, node.floatAttr("alpha", 1.67326319217681884765625),
-                         node.floatAttr("gamma", 1.05070102214813232421875), 1);
-}
-LogicalResult lowerCelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 1);
-  return exponentialUnit(node, alpha, 1, alpha);
+Value exponentialUnit(Emitter &e, Value x, double alpha, double scale, double divisor) {
+  Type type = x.getType();
+  Value scaled = divisor == 1 ? x : divf(e, x, e.constant(type, divisor));
+  Value below = mulf(e, e.constant(type, alpha), math::ExpM1Op::create(e, scaled));
+  Value result = arith::SelectOp::create(e, positive(e, x), x, below);
+  return scale == 1 ? result : mulf(e, e.constant(type, scale), result);
 }
 
-LogicalResult lowerHardSigmoid(Node &node) {
-  double alpha = node.floatAttr("alpha", 0.2f), beta = node.floatAttr("beta", 0.5);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value line =
-                        addf(e, mulf(e, v[0], e.constant(type, alpha)), e.constant(type, beta));
-                    Value below = arith::MinimumFOp::create(e, line, e.constant(type, 1));
-                    return arith::MaximumFOp::create(e, below, e.constant(type, 0)).getResult();
-                  }));
+/// x clamped to [low, high].
+Value clamp(Emitter &e, Value x, double low, double high) {
+  Value below = arith::MinimumFOp::create(e, x, e.constant(x.getType(), high));
+  return arith::MaximumFOp::create(e, below, e.constant(x.getType(), low));
 }
 
-LogicalResult lowerThresholdedRelu(Node &node) {
-  double alpha = node.floatAttr("alpha", 1);
-  return node.set(0, unary(node, [&](Emitter &e, ValueRange v) {
-                    Type type = v[0].getType();
-                    Value above =
-                        arith::CmpFOp::create(e, FloatCompare::OGT, v[0], e.constant(type, alpha));
-                    return arith::SelectOp::create(e, above, v[0], e.constant(type, 0)).getResult();
-                  }));
+/// A number of a function: the attribute that states it, and what it is if
+/// none does.
+struct Number {
+  StringLiteral name;
+  double unstated;
+};
+
+struct ActivationFunction {
+  StringLiteral name;
+  Value (*formula)(Emitter &, Value x, double first, double second);
+  Number first = {"", 0}, second = {"", 0};
+};
+
+const ActivationFunction kFunctions[] = {
+    {"Celu",
+     [](Emitter &e, Value x, double alpha, double) {
+       return exponentialUnit(e, x, alpha, 1, alpha);
+     },
+     {"alpha", 1}},
+    {"Elu",
+     [](Emitter &e, Value x, double alpha, double) { return exponentialUnit(e, x, alpha, 1, 1); },
+     {"alpha", 1}},
+    {"HardSigmoid",
+     [](Emitter &e, Value x, double alpha, double beta) {
+       Value line = mulf(e, x, e.constant(x.getType(), alpha));
+       return clamp(e, addf(e, line, e.constant(x.getType(), beta)), 0, 1);
+     },
+     {"alpha", 0.2f},
+     {"beta", 0.5}},
+    {"LeakyRelu",
+     [](Emitter &e, Value x, double alpha, double) {
+       Value scaled = mulf(e, x, e.constant(x.getType(), alpha));
+       return arith::SelectOp::create(e, positive(e, x), x, scaled).getResult();
+     },
+     {"alpha", 0.01f}},
+    {"Relu",
+     [](Emitter &e, Value x, double, double) {
+       return arith::MaximumFOp::create(e, x, e.constant(x.getType(), 0)).getResult();
+     }},
+    {"Selu",
+     [](Emitter &e, Value x, double alpha, double gamma) {
+       return exponentialUnit(e, x, alpha, gamma, 1);
+     },
+     {"alpha", 1.67326319217681884765625},
+     {"gamma", 1.05070102214813232421875}},
+    {"Sigmoid", [](Emitter &e, Value x, double, double) { return sigmoid(e, x); }},
+    {"Softplus", [](Emitter &e, Value x, double, double) { return softplus(e, x); }},
+    {"Softsign", [](Emitter &e, Value x, double, double) { return softsign(e, x); }},
+    {"Tanh",
+     [](Emitter &e, Value x, double, double) { return math::TanhOp::create(e, x).getResult(); }},
+    {"ThresholdedRelu",
+     [](Emitter &e, Value x, double alpha, double) {
+       Value isAbove =
+           arith::CmpFOp::create(e, FloatCompare::OGT, x, e.constant(x.getType(), alpha));
+       return arith::SelectOp::create(e, isAbove, x, e.constant(x.getType(), 0)).getResult();
+     },
+     {"alpha", 1}},
+};
+
+} // namespace
+
+FailureOr<Tensor> activated(Node &node, Tensor x, StringRef function, StringRef prefix) {
+  auto *known = llvm::find_if(
+      kFunctions, [&](const ActivationFunction &candidate) { return candidate.name == function; });
+  if (known == std::end(kFunctions))
+    return node.refuse("the activation '") << function << "' is unknown";
+  if (!x.isFloat())
+    return node.refuse("it activates floats, but these are ") << x.elementType;
+  auto stated = [&](const Number &number) {
+    return number.name.empty() ? 0 : node.floatAttr((prefix + number.name).str(), number.unstated);
+  };
+  double first = stated(known->first), second = stated(known->second);
+  return node.emitter.elementwise({x}, x.elementType, [&](Emitter &e, ValueRange v) {
+    return known->formula(e, v[0], first, second);
+  });
+}
+
+namespace {
+
+/// An operator that is one of the functions.
+LogicalResult lowerFunction(Node &node) {
+  FailureOr<Tensor> result = activated(node, node.in(0), node.type(), "");
+  return failed(result) ? failure() : node.set(0, *result);
 }
 
 LogicalResult lowerShrink(Node &node) {
@@ -149,17 +209,17 @@ template <bool withTanh> LogicalResult lowerBiasGelu(Node &node) {
 }
 
 const OperatorInfo kTable[] = {
-    {"", "Celu", 1, 1, lowerCelu, 12},
-    {"", "Elu", 1, 1, lowerElu, 6},
+    {"", "Celu", 1, 1, lowerFunction, 12},
+    {"", "Elu", 1, 1, lowerFunction, 6},
     {"", "Gelu", 1, 1, lowerGelu, 20},
-    {"", "HardSigmoid", 1, 1, lowerHardSigmoid, 6},
-    {"", "LeakyRelu", 1, 1, lowerLeakyRelu, 6},
+    {"", "HardSigmoid", 1, 1, lowerFunction, 6},
+    {"", "LeakyRelu", 1, 1, lowerFunction, 6},
     {"", "PRelu", 2, 2, lowerPRelu, 9},
     {"", "Relu", 1, 1, lowerRelu, 6},
-    {"", "Selu", 1, 1, lowerSelu, 6},
+    {"", "Selu", 1, 1, lowerFunction, 6},
     {"", "Shrink", 1, 1, lowerShrink, 9},
     {"", "Swish", 1, 1, lowerSwish, 24},
-    {"", "ThresholdedRelu", 1, 1, lowerThresholdedRelu, 10},
+    {"", "ThresholdedRelu", 1, 1, lowerFunction, 10},
     {kMicrosoft, "BiasGelu", 2, 2, lowerBiasGelu<false>},
     {kMicrosoft, "FastGelu", 1, 2, lowerBiasGelu<true>},
     {kMicrosoft, "Gelu", 1, 1, lowerGelu},

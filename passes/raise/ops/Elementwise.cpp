@@ -33,15 +33,7 @@ template <Formula formula> LogicalResult lowerFormula(Node &node) {
   }));
 }
 
-/// log(1 + exp(x)), so that nothing overflows.
-Value softplus(Emitter &e, Value x) {
-  Value rest = math::Log1pOp::create(e, expf(e, negf(e, math::AbsFOp::create(e, x))));
-  return addf(e, arith::MaximumFOp::create(e, x, e.constant(x.getType(), 0)), rest);
-}
 Value reciprocal(Emitter &e, Value x) { return divf(e, one(e, x), x); }
-Value softsign(Emitter &e, Value x) {
-  return divf(e, x, addf(e, one(e, x), math::AbsFOp::create(e, x)));
-}
 Value mish(Emitter &e, Value x) { return mulf(e, x, math::TanhOp::create(e, softplus(e, x))); }
 Value hardSwish(Emitter &e, Value x) {
   Value inner = addf(e, mulf(e, x, e.constant(x.getType(), 1.0 / 6)), e.constant(x.getType(), 0.5));

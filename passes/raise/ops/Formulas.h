@@ -27,6 +27,12 @@ inline mlir::Value sigmoid(Emitter &e, mlir::Value x) {
   return divf(e, one(e, x), addf(e, one(e, x), expf(e, negf(e, x))));
 }
 
+/// log(1 + exp(x)), so that nothing overflows.
+mlir::Value softplus(Emitter &e, mlir::Value x);
+
+/// x / (1 + |x|)
+mlir::Value softsign(Emitter &e, mlir::Value x);
+
 /// x * sigmoid(alpha * x)
 mlir::Value swish(Emitter &e, mlir::Value x, double alpha);
 

@@ -38,6 +38,22 @@ LogicalResult lowerFusedMatMul(Node &node) {
   }));
 }
 
+/// A Gemm, then an activation function.
+LogicalResult lowerFusedGemm(Node &node) {
+  FailureOr<Tensor> result =
+      activated(node, gemm(node), node.stringAttr("activation", ""), "activation_");
+  return failed(result) ? failure() : node.set(0, *result);
+}
+
+/// x + y * gate, with one gate for each row; the product is rounded.
+LogicalResult lowerGatedAdd(Node &node) {
+  Tensor x = node.in(0), y = node.in(1), gate = node.in(2);
+  return node.set(
+      0, node.emitter.elementwise({x, y, gate}, x.elementType, [](Emitter &e, ValueRange v) {
+        return addf(e, v[0], mulf(e, v[1], v[2]));
+      }));
+}
+
 /// Rows of a table of numbers of few bits with a scale per block, gathered and
 /// dequantised: (data - zero point) * scale.
 class BlockGather {
@@ -126,7 +142,9 @@ private:
 LogicalResult lowerGatherBlockQuantized(Node &node) { return BlockGather(node).lower(); }
 
 const OperatorInfo kTable[] = {
+    {kMicrosoft, "FusedGemm", 2, 3, lowerFusedGemm},
     {kMicrosoft, "FusedMatMul", 2, 2, lowerFusedMatMul},
+    {kMicrosoft, "GatedAdd", 3, 3, lowerGatedAdd},
     {kMicrosoft, "GatherBlockQuantized", 3, 4, lowerGatherBlockQuantized},
 };
 

@@ -19,4 +19,12 @@ mlir::Value checkedIndex(Emitter &e, mlir::Value given, mlir::OpFoldResult size)
 /// NumPy's matmul.
 Tensor matmul(Emitter &e, Tensor a, Tensor b);
 
+/// What a Gemm node computes, by its inputs and attributes.
+Tensor gemm(Node &node);
+
+/// x through the activation function that ONNX has as the operator `function`;
+/// the node's attributes state its numbers, their names behind `prefix`.
+mlir::FailureOr<Tensor> activated(Node &node, Tensor x, llvm::StringRef function,
+                                  llvm::StringRef prefix);
+
 } // namespace moec::raise

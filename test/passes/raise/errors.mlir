@@ -99,3 +99,11 @@ func.func @main(%x: tensor<f16>) -> !onnx.unknown {
   %a = onnx.node "Range" version 27 parameters {stash_type = 10 : i64} (%x, %x, %x) : (tensor<f16>, tensor<f16>, tensor<f16>) -> !onnx.unknown
   return %a : !onnx.unknown
 }
+
+// -----
+
+func.func @main(%x: tensor<4x4xf32>) -> !onnx.unknown {
+  // expected-error @below {{cannot raise FusedGemm: the activation 'ScaledTanh' is unknown}}
+  %a = onnx.node domain "com.microsoft" "FusedGemm" version 1 parameters {activation = "ScaledTanh"} (%x, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}

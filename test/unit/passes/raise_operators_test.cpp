@@ -254,6 +254,36 @@ TEST(FusedMatMul, TransposesAndScales) {
              array({2, 2}, {13, 15, 19, 22}));
 }
 
+TEST(FusedGemm, ActivatesWhatGemmGives) {
+  Array a = array({2, 2}, {1, 2, 3, 4}), b = array({2, 2}, {5, -6, 7, -8}), c = array({2}, {1, -1});
+  auto fused = [&](const std::string &activation) {
+    return run(microsoft("FusedGemm",
+                         "transB = 1 : i64, alpha = 2.0 : f32, beta = 3.0 : f32, " + activation,
+                         {"tensor<2x2xf32>", "tensor<2x2xf32>", "tensor<2xf32>"},
+                         "tensor<2x2xf32>"),
+               {a, b, c});
+  };
+  // 2 a b^T + 3 c = [-11 -21; -15 -25]
+  expectNear(fused("activation = \"Relu\""), zeros({2, 2}));
+  expectNear(fused("activation = \"LeakyRelu\", activation_alpha = 0.5 : f32"),
+             array({2, 2}, {-5.5, -10.5, -7.5, -12.5}));
+  expectNear(fused("activation = \"HardSigmoid\", activation_alpha = 0.01 : f32, "
+                   "activation_beta = 0.5 : f32"),
+             array({2, 2}, {.39, .29, .35, .25}));
+  expectNear(fused("activation = \"Elu\""),
+             array({2, 2}, {std::expm1(-11), std::expm1(-21), std::expm1(-15), std::expm1(-25)}));
+}
+
+TEST(GatedAdd, RoundsTheProductToTheTypeOfTheSum) {
+  std::string rows = "tensor<2x2xbf16>", gate = "tensor<2x1xbf16>";
+  // 1.0078125^2 is 1.015625 in bf16, and a little more before it is rounded.
+  Array y = run(microsoft("GatedAdd", "", {rows, rows, gate}, rows),
+                {array({2, 2}, {1, -1.015625, 3, 4}, MOEC_BF16),
+                 array({2, 2}, {2, 1.0078125, 5, 6}, MOEC_BF16),
+                 array({2, 1}, {1.0078125, -2}, MOEC_BF16)});
+  expectNear(y, array({2, 2}, {3.015625, 0, -7, -8}, MOEC_BF16));
+}
+
 TEST(MicrosoftGelus, DifferInTheirFunction) {
   Array x = array({3}, {-1, .5, 2}), bias = array({3}, {.5, .5, -1});
   Array exact = zeros({3}), fast = zeros({3}), quick = zeros({3});

@@ -27,10 +27,22 @@ bool isApproximated(StringRef name) {
                             name);
 }
 
+/// The passes that widen narrow floats permit the roundings between them to be
+/// fused away; the model asks for each.
+void keepRoundings(ModuleOp module) {
+  module.walk([](Operation *op) {
+    if (auto widen = dyn_cast<arith::ExtFOp>(op))
+      widen.removeFastmathAttr();
+    else if (auto round = dyn_cast<arith::TruncFOp>(op))
+      round.removeFastmathAttr();
+  });
+}
+
 struct LowerMathPass : impl::LowerMathPassBase<LowerMathPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    keepRoundings(getOperation());
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, isApproximated);
     arith::populateCeilFloorDivExpandOpsPatterns(patterns);

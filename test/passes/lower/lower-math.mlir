@@ -30,3 +30,18 @@ func.func @round(%x: f32) -> bf16 {
   %a = arith.truncf %x : f32 to bf16
   return %a : bf16
 }
+
+// Roundings stay where they are, whatever the passes before permit.
+// CHECK-LABEL: func.func @keep
+// CHECK: arith.truncf
+// CHECK-NEXT: arith.extf
+// CHECK-NOT: fastmath
+// CHECK: return
+func.func @keep(%x: f32, %y: f32) -> f16 {
+  %a = arith.mulf %x, %x : f32
+  %b = arith.truncf %a fastmath<contract> : f32 to f16
+  %c = arith.extf %b fastmath<contract> : f16 to f32
+  %d = arith.addf %c, %y : f32
+  %e = arith.truncf %d fastmath<contract> : f32 to f16
+  return %e : f16
+}

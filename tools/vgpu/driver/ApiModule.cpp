@@ -12,8 +12,8 @@ using namespace vgpu;
 
 namespace {
 
-/// Messages go where cuModuleLoadDataEx was told.
-void fillLog(const std::string &text, unsigned count, const CUjit_option *options, void **values) {
+/// Messages go where cuModuleLoadDataEx was told; false if that is nowhere.
+bool fillLog(const std::string &text, unsigned count, const CUjit_option *options, void **values) {
   char *buffer = nullptr;
   size_t *bytes = nullptr;
   for (unsigned option = 0; option < count; ++option) {
@@ -23,9 +23,10 @@ void fillLog(const std::string &text, unsigned count, const CUjit_option *option
       bytes = reinterpret_cast<size_t *>(&values[option]);
   }
   if (!buffer || !bytes)
-    return;
+    return false;
   std::snprintf(buffer, *bytes, "%s", text.c_str());
   *bytes = std::min(text.size(), *bytes);
+  return true;
 }
 
 template <class Body> CUresult withKernel(CUfunction function, Body body) {
@@ -46,11 +47,12 @@ VGPU_API CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsign
       context.modules.add(loadModule(context, findPtx(image, context.device.model)), module);
       return CUDA_SUCCESS;
     } catch (const ImageError &error) {
-      fillLog(error.what(), optionCount, options, values);
-      throw;
+      if (!fillLog(error.what(), optionCount, options, values))
+        driver.explain(error.what());
+      return error.result;
     } catch (const ptx::SyntaxError &error) {
-      fillLog(error.what(), optionCount, options, values);
-      driver.explain(error.what());
+      if (!fillLog(error.what(), optionCount, options, values))
+        driver.explain(error.what());
       return CUDA_ERROR_INVALID_PTX;
     }
   });

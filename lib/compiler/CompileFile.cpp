@@ -82,13 +82,21 @@ llvm::Error writeHeader(StringRef path, StringRef prefix) {
   return writeBytes(path, text);
 }
 
-/// The code for the chip that was asked for.
-StringRef firstCode(const CompiledCode &code) {
+/// What the metadata says of the code for a device.
+llvm::json::Array deviceCodeOf(const CompiledCode &code) {
   llvm::json::Value metadata = llvm::cantFail(llvm::json::parse(code.metadata));
-  const llvm::json::Value &first = metadata.getAsObject()->getArray("device_code")->front();
+  llvm::json::Array *list = metadata.getAsObject()->getArray("device_code");
+  return list ? std::move(*list) : llvm::json::Array();
+}
+
+/// The PTX for the chip that was asked for.
+StringRef firstPtx(const CompiledCode &code) {
+  llvm::json::Array list = deviceCodeOf(code);
+  auto ptx = llvm::find_if(list, [](const llvm::json::Value &each) {
+    return each.getAsObject()->getString("kind") == "ptx";
+  });
   return StringRef(code.deviceCode)
-      .substr(*first.getAsObject()->getInteger("offset"),
-              *first.getAsObject()->getInteger("length"));
+      .substr(*ptx->getAsObject()->getInteger("offset"), *ptx->getAsObject()->getInteger("length"));
 }
 
 llvm::Error writeCode(StringRef output, EmitFormat format, const CompileOptions &options,
@@ -99,7 +107,7 @@ llvm::Error writeCode(StringRef output, EmitFormat format, const CompileOptions 
     return writeBytes(files.add(output), code.object->getBuffer());
   }
   if (format == EmitFormat::ptx)
-    return writeBytes(files.add(output), firstCode(code));
+    return writeBytes(files.add(output), firstPtx(code));
   llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> host =
       linkShared(code.object->getMemBufferRef());
   if (!host)
@@ -182,6 +190,7 @@ LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOpti
     if (failed(code))
       return failure();
     compileReport.finished("code");
+    compileReport.deviceCode(deviceCodeOf(*code));
     step("linking");
     if (llvm::Error error = writeCode(output, format, options, *code, files))
       return report(*module, std::move(error));

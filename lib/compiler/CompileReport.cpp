@@ -38,6 +38,11 @@ void CompileReport::lowered(mlir::ModuleOp module) {
   root["launches"] = description.getArray("sites")->size();
 }
 
+void CompileReport::deviceCode(llvm::json::Array list) {
+  if (!list.empty())
+    root["device_code"] = std::move(list);
+}
+
 std::string CompileReport::text() && {
   root["stages"] = std::move(stages);
   return llvm::formatv("{0:2}\n", llvm::json::Value(std::move(root)));

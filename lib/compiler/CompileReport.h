@@ -17,6 +17,8 @@ public:
   void model(llvm::json::Object description) { root["model"] = std::move(description); }
   /// Takes what operands of products were converted to.
   void operands(llvm::json::Object description) { root["operands"] = std::move(description); }
+  /// Takes what code there is for which device; nothing where it is a CPU.
+  void deviceCode(llvm::json::Array list);
   /// Takes state, plan and counts from a lowered module.
   void lowered(mlir::ModuleOp module);
   std::string text() &&;

@@ -1,6 +1,7 @@
 #include "moec/Compiler.h"
 
 #include "dialects/rt/RtDialect.h"
+#include "lib/codegen/CubinCode.h"
 #include "lib/codegen/Jit.h"
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
@@ -93,23 +94,57 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
 
 namespace {
 
+/// The artifact's part for a device, and the metadata's list of what is in it.
+class DeviceCode {
+public:
+  void add(StringRef chip, StringRef kind, StringRef bytes) {
+    list.push_back(llvm::json::Object{{"chip", chip.str()},
+                                      {"kind", kind.str()},
+                                      {"offset", static_cast<int64_t>(part.size())},
+                                      {"length", static_cast<int64_t>(bytes.size())}});
+    // A cubin may be used where it lies.
+    constexpr size_t kAlignment = 64;
+    part += bytes;
+    part.resize(llvm::alignTo(part.size(), kAlignment));
+  }
+
+  std::string part;
+  llvm::json::Array list;
+};
+
+/// Adds machine code for a chip, if there is an assembler for it.
+void addCubin(ModuleOp module, StringRef ptx, StringRef chip, const Progress &progress,
+              DeviceCode &code) {
+  std::optional<std::string> ptxas = findPtxas();
+  if (!ptxas)
+    return;
+  if (progress)
+    progress(("assembling for " + chip).str(), 0, 0);
+  llvm::Expected<std::string> cubin = assembleCubin(*ptxas, ptx, chip);
+  if (cubin)
+    code.add(chip, "cubin", *cubin);
+  else
+    module.emitWarning("no machine code for ")
+        << chip << ", which the driver will make of PTX: " << llvm::toString(cubin.takeError());
+}
+
 /// Compiles the kernels for a device, takes them out of the module, and says in
 /// the metadata what and where they are.
-LogicalResult compileKernels(ModuleOp module, const CudaChip &chip, CompiledCode &code,
-                             llvm::json::Object &metadata) {
+LogicalResult compileKernels(ModuleOp module, const CudaChip &chip, bool withCubin,
+                             CompiledCode &code, llvm::json::Object &metadata,
+                             const Progress &progress) {
   metadata["geometry"] = describeGeometry(module);
-  llvm::json::Array list;
+  DeviceCode device;
   for (const CudaChip &each : chipsOfArtifact(chip)) {
     FailureOr<std::string> ptx = emitPtx(module, each);
     if (failed(ptx))
       return failure();
-    list.push_back(llvm::json::Object{{"chip", each.name},
-                                      {"kind", "ptx"},
-                                      {"offset", static_cast<int64_t>(code.deviceCode.size())},
-                                      {"length", static_cast<int64_t>(ptx->size())}});
-    code.deviceCode += *ptx;
+    if (withCubin)
+      addCubin(module, *ptx, each.name, progress, device);
+    device.add(each.name, "ptx", *ptx);
   }
-  metadata["device_code"] = std::move(list);
+  code.deviceCode = std::move(device.part);
+  metadata["device_code"] = std::move(device.list);
   for (auto function : llvm::make_early_inc_range(module.getOps<LLVM::LLVMFuncOp>()))
     if (function->hasAttr(rt::LaunchOp::kKernelAttr))
       function.erase();
@@ -159,7 +194,7 @@ FailureOr<CompiledCode> compileToObject(ModuleOp module, const CompileOptions &o
   if (!isCpu) {
     CudaChip cuda = *parseCudaChip(options.chip);
     code.chip = cuda.name;
-    if (failed(compileKernels(module, cuda, code, metadata)))
+    if (failed(compileKernels(module, cuda, options.cubin, code, metadata, progress)))
       return failure();
   }
   metadata["chip"] =

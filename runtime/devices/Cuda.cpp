@@ -165,15 +165,24 @@ public:
   }
 
 private:
+  /// The first code that the GPU executes and the driver takes: a driver may
+  /// refuse a cubin, such as one of a newer toolkit.
   Status loadModule(std::string_view part) {
     std::string chips;
+    Status refused;
     for (const DeviceCode &code : model.metadata().deviceCode) {
-      chips += (chips.empty() ? "" : ", ") + code.chip;
+      if (code.kind == "ptx")
+        chips += (chips.empty() ? "" : ", ") + code.chip;
       if (code.offset > part.size() || code.length > part.size() - code.offset)
         return failure(MOEC_DAMAGED, "the code for %s is not in the artifact", code.chip.c_str());
-      if (gpu.executes(code.chip))
-        return module.load(std::string(part.substr(code.offset, code.length)).c_str());
+      if (!gpu.executes(code))
+        continue;
+      refused = module.load(std::string(part.substr(code.offset, code.length)).c_str());
+      if (!refused || code.kind == "ptx")
+        return refused;
     }
+    if (refused)
+      return refused;
     return failure(MOEC_INCOMPATIBLE, "compiled for %s, but '%s' is sm_%d",
                    chips.empty() ? "no GPU" : chips.c_str(), gpu.name, gpu.capability);
   }

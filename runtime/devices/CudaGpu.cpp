@@ -25,12 +25,14 @@ Status Gpu::open() {
   return driver->check(driver->contextRetain(&context, ordinal), "create a CUDA context");
 }
 
-bool Gpu::executes(const std::string &chip) const {
-  if (chip.rfind("sm_", 0) != 0)
+bool Gpu::executes(const DeviceCode &code) const {
+  bool isPtx = code.kind == "ptx";
+  if ((!isPtx && code.kind != "cubin") || code.chip.rfind("sm_", 0) != 0)
     return false;
   char *end = nullptr;
-  long wanted = std::strtol(chip.c_str() + 3, &end, 10);
-  return *end == 'a' ? capability == wanted : capability >= wanted;
+  long wanted = std::strtol(code.chip.c_str() + 3, &end, 10);
+  bool isForLater = isPtx && *end != 'a';
+  return isForLater ? capability >= wanted : capability == wanted;
 }
 
 int Gpu::attribute(Attribute attribute) const {

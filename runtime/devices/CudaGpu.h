@@ -1,6 +1,7 @@
 //===- CudaGpu.h - a GPU, and code that is loaded onto it ------------------===//
 #pragma once
 
+#include "runtime/Metadata.h"
 #include "runtime/devices/CudaDriver.h"
 
 namespace moec::runtime::cuda {
@@ -20,8 +21,9 @@ public:
       driver->contextSetCurrent(context);
   }
 
-  /// Whether it executes code for "sm_80" or, if it is just that, for "sm_90a".
-  bool executes(const std::string &chip) const;
+  /// Whether it is for this GPU: PTX for "sm_80" and later, or for just "sm_90a";
+  /// a cubin for just its chip.
+  bool executes(const DeviceCode &code) const;
   /// Zero where the driver does not know the attribute.
   int attribute(Attribute attribute) const;
 

@@ -103,6 +103,10 @@ int run(const Arguments &arguments) {
   if (int status = takeContribSemantics(compileCommand, arguments, options.contribSemantics);
       status != kDone)
     return status;
+  std::string cubin = arguments.text("--cubin").value_or("on");
+  if (cubin != "on" && cubin != "off")
+    return misuse(compileCommand, "--cubin is on or off, not '" + cubin + "'");
+  options.cubin = cubin == "on" && format->second != EmitFormat::ptx;
   options.dumpIrFolder = arguments.text("--dump-ir").value_or("");
   options.reportPath = arguments.text("--report").value_or("");
   std::string output =
@@ -140,6 +144,8 @@ constexpr Option kOptions[] = {
      "weights are integers); default: keep, or int8 where the model has accuracy_level 4"},
     MOEC_CONTRIB_OPTION,
     {"--emit", "FORMAT", "moec (default), obj (OUT.o and OUT.h for linking), mlir, ptx"},
+    {"--cubin", "on|off",
+     "for cuda: machine code beside the PTX, where CUDA's ptxas is found (default on)"},
     {"--dump-ir", "DIR", "write the IR after every stage"},
     {"--report", "FILE", "write JSON: stages and their times, blocks, state, memory plan"},
 };

@@ -128,12 +128,21 @@ void printBlocks(const json &root) {
     std::printf("  %zu x %s; first: %s\n", equal.size(), text.c_str(), equal.front().c_str());
 }
 
+/// " (sm_80 cubin, sm_80 ptx)", best first.
+std::string deviceCodeText(const Metadata &metadata) {
+  std::string text;
+  for (const DeviceCode &code : metadata.deviceCode)
+    text += (text.empty() ? " (" : ", ") + code.chip + " " + code.kind;
+  return text.empty() ? text : text + ")";
+}
+
 void print(const std::string &path, const Artifact &artifact, const Metadata &metadata) {
   std::printf("%s: compiled for %s, %s\n", path.c_str(), metadata.target.c_str(),
               metadata.chip.empty() ? "any chip" : metadata.chip.c_str());
   std::printf("code: %s", bytesText(artifact.part(MOEC_PART_HOST_CODE).size()).c_str());
   if (size_t device = artifact.part(MOEC_PART_DEVICE_CODE).size())
-    std::printf(", of the device: %s", bytesText(device).c_str());
+    std::printf(", of the device: %s%s", bytesText(device).c_str(),
+                deviceCodeText(metadata).c_str());
   std::printf("\nweights: %zu tensors, %s\n", metadata.weights.slots.size(),
               bytesText(metadata.weights.length).c_str());
   printTensors("inputs", metadata.inputs, metadata.outputs);

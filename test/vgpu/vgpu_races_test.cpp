@@ -102,7 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"same_word", 1, 32}, Case{"same_value", 1, 32, "race", "note"},
                     Case{"bytes", 1, 64}, Case{"named_barrier", 1, 64}, Case{"all_blocks", 3, 64},
                     Case{"missing_fence", 2, 32}, Case{"narrow_scope", 2, 32},
-                    Case{"narrow_atomic", 2, 32}, Case{"last_block", 5, 32}),
+                    Case{"narrow_atomic", 2, 32}, Case{"last_block", 5, 32},
+                    Case{"wide_and_narrow", 1, 32}, Case{"interleaved", 2, 32},
+                    Case{"whole_and_word", 1, 64}),
     [](const auto &info) { return std::string(info.param.kernel); });
 
 class StreamRaces : public GpuTest {

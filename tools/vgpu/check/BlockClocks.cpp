@@ -5,8 +5,9 @@
 
 namespace vgpu {
 
-BlockClocks::BlockClocks(Agent agent, Time &now, Time start, const std::vector<LaneMask> &warps)
-    : agent(agent), start(start), now(now), lanes(warps.size()) {
+BlockClocks::BlockClocks(Agent agent, Epochs &epochs, Time start,
+                         const std::vector<LaneMask> &warps)
+    : agent(agent), start(start), epochs(epochs), lanes(warps.size()) {
   auto known = std::make_shared<Clock>(agent, static_cast<uint32_t>(warps.size()), start);
   for (uint32_t warp = 0; warp < warps.size(); ++warp) {
     lanes[warp].existing = warps[warp];
@@ -45,7 +46,7 @@ void BlockClocks::warpSync(uint32_t warp, LaneMask together) {
   WarpClocks &of = lanes[warp];
   bool isAll = together == of.existing;
   if (isAll && !of.split) {
-    writable(of.common).learnWarp(warp, now);
+    writable(of.common).learnWarp(warp, epochs.now());
   } else {
     auto joined = std::make_shared<Clock>(*clockOf(warp, std::countr_zero(together)));
     const Clock *last = nullptr;
@@ -56,18 +57,18 @@ void BlockClocks::warpSync(uint32_t warp, LaneMask together) {
       last = next;
     }
     if (isAll) {
-      joined->learnWarp(warp, now);
+      joined->learnWarp(warp, epochs.now());
       of.split.reset();
       of.common = joined;
     } else {
-      joined->learnLanes(warp, together, now);
+      joined->learnLanes(warp, together, epochs.now());
       split(of);
       for (LaneMask rest = together; rest; rest &= rest - 1)
         (*of.split)[std::countr_zero(rest)] = joined;
     }
   }
   if (isAll)
-    of.ownKnown = now;
+    of.ownKnown = epochs.now();
   refresh(warp);
   advance(warp);
 }
@@ -86,9 +87,9 @@ void BlockClocks::barrierArrive(uint32_t warp, LaneMask live, int id, bool waits
   }
   bool isAll = live == of.existing;
   if (isAll)
-    barrier.clock->learnWarp(warp, now);
+    barrier.clock->learnWarp(warp, epochs.now());
   else
-    barrier.clock->learnLanes(warp, live, now);
+    barrier.clock->learnLanes(warp, live, epochs.now());
   if (waits) {
     barrier.waiting.push_back(warp);
     barrier.gaveAll.push_back(isAll);
@@ -101,22 +102,22 @@ void BlockClocks::barrierComplete(int id) {
   Barrier done = std::move(barriers[id]);
   barriers.erase(id);
   // Nothing happened in the warps that wait since they arrived.
+  Time before = epochs.now();
   for (size_t index = 0; index < done.waiting.size(); ++index)
     if (done.gaveAll[index])
-      done.clock->learnWarp(done.waiting[index], now);
-  ++now;
+      done.clock->learnWarp(done.waiting[index], before);
   for (size_t index = 0; index < done.waiting.size(); ++index) {
     uint32_t warp = done.waiting[index];
     if (done.gaveAll[index])
-      lanes[warp].ownKnown = now - 1;
+      lanes[warp].ownKnown = before;
     setAll(warp, done.clock);
-    lanes[warp].epoch = now;
+    advance(warp);
   }
 }
 
 ClockRef BlockClocks::snapshot(uint32_t warp, int lane) {
   auto clock = std::make_shared<Clock>(*clockOf(warp, lane));
-  clock->learnLanes(warp, LaneMask{1} << lane, now);
+  clock->learnLanes(warp, LaneMask{1} << lane, epochs.now());
   return clock;
 }
 

@@ -8,13 +8,10 @@
 
 namespace vgpu {
 
-/// The time of a device, and of the accesses in it.
-using Time = uint32_t;
-
 class BlockClocks {
 public:
   /// Everything stamped up to `start` happened before the block.
-  BlockClocks(Agent agent, Time &now, Time start, const std::vector<LaneMask> &warps);
+  BlockClocks(Agent agent, Epochs &epochs, Time start, const std::vector<LaneMask> &warps);
 
   const Clock &of(uint32_t warp, int lane) const { return *clockOf(warp, lane); }
   /// The stamp of what the warp does now.
@@ -72,10 +69,10 @@ private:
   void split(WarpClocks &warp);
   void setAll(uint32_t warp, ClockRef clock);
   void refresh(uint32_t warp);
-  void advance(uint32_t warp) { lanes[warp].epoch = ++now; }
+  void advance(uint32_t warp) { lanes[warp].epoch = epochs.open(agent, warp); }
   ClockRef snapshot(uint32_t warp, int lane);
 
-  Time &now;
+  Epochs &epochs;
   std::vector<WarpClocks> lanes;
   std::unordered_map<int, Barrier> barriers;
 };

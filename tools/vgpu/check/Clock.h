@@ -6,16 +6,13 @@
 // warp of its block up to which stamp all that its lanes did is known, and, in a
 // sparse map, the same for single lanes and for warps of other blocks.
 
-#include "program/Program.h"
+#include "check/Epochs.h"
 
 #include <map>
 #include <memory>
 #include <vector>
 
 namespace vgpu {
-
-/// A resident block. The number is never used again, nor by another launch.
-using Agent = uint32_t;
 
 class Clock {
 public:

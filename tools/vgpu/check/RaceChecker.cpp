@@ -60,8 +60,8 @@ bool storesEqualValue(const MemoryAccess &access, const Conflict &conflict, Agen
 } // namespace
 
 struct RaceChecker::BlockState : Observation {
-  BlockState(const Block &block, Agent agent, Time &now, const Run &run)
-      : clocks(agent, now, run.start, existing(block)), run(block.runNumber),
+  BlockState(const Block &block, Agent agent, Epochs &epochs, const Run &run)
+      : clocks(agent, epochs, run.start, existing(block)), run(block.runNumber),
         granuleBytes(run.granuleBytes) {}
 
   static std::vector<LaneMask> existing(const Block &block) {
@@ -109,22 +109,18 @@ RaceChecker::BlockState &RaceChecker::stateOf(const Block &block) {
 }
 
 void RaceChecker::launchBegins(const Launch &launch, const TaskOrder &order, uint64_t number) {
-  // Time begins again long before it ends.
-  bool isAlone = std::none_of(runs.begin(), runs.end(),
-                              [](const auto &entry) { return entry.second.isRunning; });
-  if (isAlone && now >> 30) {
-    global.clear();
-    locations.clear();
-    runs.clear();
-    now = 0;
-  }
   std::erase_if(runs, [&](const auto &entry) {
     return !entry.second.isRunning && order.isSettled(entry.second.order);
   });
+  bool isAlone = std::none_of(runs.begin(), runs.end(),
+                              [](const auto &entry) { return entry.second.isRunning; });
+  if ((runs.empty() && epochs.now() > kManyTimes) || (isAlone && epochs.now() > kMostTimes))
+    forget();
   Run run;
   run.kernel = launch.program->kernel->name;
   run.order = order;
-  run.begin = run.start = now++;
+  run.begin = run.start = epochs.now();
+  epochs.tick();
   run.grid = launch.grid;
   run.granuleBytes = granuleOf(*launch.program);
   for (auto &[other, before] : runs)
@@ -135,14 +131,22 @@ void RaceChecker::launchBegins(const Launch &launch, const TaskOrder &order, uin
 
 void RaceChecker::launchEnds(const Launch &, uint64_t number) {
   runs.at(number).isRunning = false;
-  ++now;
+  epochs.tick();
+}
+
+void RaceChecker::forget() {
+  global.clear();
+  locations.clear();
+  runs.clear();
+  agents.clear();
+  epochs.restart();
 }
 
 void RaceChecker::blockBegins(Block &block) {
   auto agent = static_cast<Agent>(agents.size());
   agents.push_back({block.runNumber, block.linearIndex});
   block.observations[kRaceChecker] =
-      std::make_unique<BlockState>(block, agent, now, runs.at(block.runNumber));
+      std::make_unique<BlockState>(block, agent, epochs, runs.at(block.runNumber));
 }
 
 std::unordered_map<uint64_t, RaceChecker::Location> &

@@ -54,6 +54,10 @@ private:
   };
   using Location = std::vector<Publication>;
 
+  /// Time begins again: where nothing of the past can matter any more once
+  /// there were many times, and at the most also where it could.
+  static constexpr Time kManyTimes = 1 << 22, kMostTimes = 1 << 28;
+  void forget();
   static BlockState &stateOf(const Block &block);
   void observeLocations(const MemoryAccess &access, BlockState &state);
   static void add(Location &location, Publication publication);
@@ -63,10 +67,10 @@ private:
   std::string describe(const Conflict &conflict) const;
 
   Findings &findings;
-  Time now = 0;
+  Epochs epochs;
   std::unordered_map<uint64_t, Run> runs; ///< those that later accesses may be unordered with
-  std::vector<AgentInfo> agents;
-  GlobalRaces global;
+  std::vector<AgentInfo> agents;          ///< by Agent
+  GlobalRaces global{epochs};
   std::unordered_map<uint64_t, Location> locations;
 };
 

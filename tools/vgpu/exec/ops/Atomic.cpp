@@ -77,7 +77,7 @@ template <class T> Step atomic(Warp &warp, const Instruction &instruction, LaneM
   forLanes(lanes, [&](int lane) {
     for (uint32_t element = 0; element < instruction.memory.elements; ++element) {
       const Operand *operands = instruction.list + 3 * element;
-      uint8_t *at = accessed.bytes[lane] + element * sizeof(T);
+      uint8_t *at = accessed.of(lane) + element * sizeof(T);
       T old, value = Lane<T>::get(warp.lanes<Storage<T>>(operands[1])[lane]);
       T swap = Lane<T>::get(warp.lanes<Storage<T>>(operands[2])[lane]);
       std::memcpy(&old, at, sizeof old);
@@ -101,13 +101,13 @@ Step atomic128(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   const uint64_t *swap = warp.lanes<uint64_t>(instruction.list[2]);
   forLanes(lanes, [&](int lane) {
     uint64_t old[2], result[2];
-    std::memcpy(old, accessed.bytes[lane], sizeof old);
+    std::memcpy(old, accessed.of(lane), sizeof old);
     bool matches = old[0] == value[lane] && old[1] == value[kWarpSize + lane];
     for (int half = 0; half < 2; ++half) {
       size_t at = half * kWarpSize + lane;
       result[half] = !isCas ? value[at] : matches ? swap[at] : old[half];
     }
-    std::memcpy(accessed.bytes[lane], result, sizeof result);
+    std::memcpy(accessed.of(lane), result, sizeof result);
     to[lane] = old[0];
     to[kWarpSize + lane] = old[1];
   });

@@ -13,13 +13,14 @@ enum : uint32_t { kAligned = 1, kArrives = 2, kReduces = 4, kNegated = 8 };
 uint32_t uniform(const Warp &warp, Operand operand, LaneMask lanes, std::string_view what) {
   const uint32_t *values = warp.lanes<uint32_t>(operand);
   uint32_t value = values[std::countr_zero(lanes)];
-  forLanes(lanes, [&](int lane) {
-    if (values[lane] != value)
-      throw Fault(FindingKind::BarrierDivergence,
-                  "lanes disagree about " + std::string(what) + ": " + std::to_string(value) +
-                      " and " + std::to_string(values[lane]),
-                  lane);
-  });
+  LaneMask others = lanes & maskOf([=](int lane) { return values[lane] != value; });
+  if (others) {
+    int lane = std::countr_zero(others);
+    throw Fault(FindingKind::BarrierDivergence,
+                "lanes disagree about " + std::string(what) + ": " + std::to_string(value) +
+                    " and " + std::to_string(values[lane]),
+                lane);
+  }
   return value;
 }
 
@@ -55,7 +56,9 @@ Step barrier(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 Step warpBarrier(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   const uint32_t *members = warp.lanes<uint32_t>(instruction.operands[0]);
   LaneMask all = 0;
-  forLanes(lanes, [&](int lane) { all |= members[lane]; });
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    all |= lanes >> lane & 1 ? members[lane] : 0;
   LaneMask together = warp.gather(lanes, all);
   if (!together)
     return Step::Jump;

@@ -125,7 +125,7 @@ LaneMask rowLanes(uint32_t matrices) {
 void accessRows(Warp &warp, const Instruction &instruction, AccessKind kind, Accessed &accessed) {
   LaneMask lanes = rowLanes(instruction.listCount);
   if (instruction.memory.space == ptx::Space::Generic) {
-    computeAddresses(warp, instruction, 0, lanes, accessed.addresses);
+    computeAddresses(warp, instruction, 0, lanes, accessed);
     forLanes(lanes, [&](int lane) {
       if ((accessed.addresses[lane] & kWindowMask) != kSharedWindow)
         throw Fault(FindingKind::InvalidInstruction, "the address is not in shared memory", lane,
@@ -144,7 +144,7 @@ Step loadMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     uint32_t *to = warp.lanes<uint32_t>(instruction.list[matrix]);
     alignas(64) uint32_t words[kWarpSize];
     for (uint32_t row = 0; row < 8; ++row)
-      std::memcpy(words + 4 * row, accessed.bytes[8 * matrix + row], 16);
+      std::memcpy(words + 4 * row, accessed.of(static_cast<int>(8 * matrix + row)), 16);
     if (instruction.modifiers & kTransposed)
       transpose(words, to);
     else
@@ -165,7 +165,7 @@ Step storeMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     else
       std::memcpy(words, from, sizeof words);
     for (uint32_t row = 0; row < 8; ++row)
-      std::memcpy(accessed.bytes[8 * matrix + row], words + 4 * row, 16);
+      std::memcpy(accessed.of(static_cast<int>(8 * matrix + row)), words + 4 * row, 16);
   }
   return Step::Next;
 }

@@ -12,29 +12,87 @@ namespace {
 
 struct Accessed {
   uint64_t addresses[kWarpSize]; ///< without windows; an inactive lane repeats an active one
-  uint8_t *bytes[kWarpSize];
+  uint8_t *bytes[kWarpSize];     ///< only of the first lane where the access is contiguous
   /// All lanes are active and touch one range, in order.
   bool isContiguous = false;
   /// Local memory of a lane is no range: it is copied here, and back by `finish`.
   LaneMask local = 0;
   alignas(32) uint8_t bounce[kWarpSize][32];
+
+  uint8_t *of(int lane) const {
+    return isContiguous ? bytes[0] + (addresses[lane] - addresses[0]) : bytes[lane];
+  }
 };
 
-inline void computeAddresses(const Warp &warp, const Instruction &instruction, size_t operand,
-                             LaneMask lanes, uint64_t *addresses) {
-  auto offset = static_cast<uint64_t>(instruction.immediate);
-  if (instruction.memory.isAddress32) {
-    const uint32_t *base = warp.lanes<uint32_t>(instruction.operands[operand]);
-    VGPU_LANES
+/// 0, n, 2 n, … for accesses of n bytes, by the logarithm of n.
+struct Steps {
+  alignas(64) uint64_t of[6][kWarpSize];
+};
+constexpr Steps kSteps = [] {
+  Steps steps{};
+  for (int log = 0; log < 6; ++log)
     for (int lane = 0; lane < kWarpSize; ++lane)
-      addresses[lane] = uint32_t(base[lane] + offset);
-  } else {
-    const uint64_t *base = warp.lanes<uint64_t>(instruction.operands[operand]);
-    VGPU_LANES
-    for (int lane = 0; lane < kWarpSize; ++lane)
-      addresses[lane] = base[lane] + offset;
+      steps.of[log][lane] = static_cast<uint64_t>(lane) << log;
+  return steps;
+}();
+
+inline bool isContiguous(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
+  if (lanes != kAllLanes)
+    return false;
+  const uint64_t *steps = kSteps.of[std::countr_zero(bytes)];
+  uint64_t differences = 0, first = addresses[0];
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    differences |= addresses[lane] - first - steps[lane];
+  return differences == 0;
+}
+
+typedef uint64_t Words8 __attribute__((vector_size(64)));
+typedef uint32_t Narrow8 __attribute__((vector_size(32)));
+
+/// The addresses of eight lanes.
+inline void sumsOf(const uint64_t *base, uint64_t offset, Words8 &sums) {
+  std::memcpy(&sums, base, sizeof sums);
+  sums += offset;
+}
+inline void sumsOf(const uint32_t *base, uint64_t offset, Words8 &sums) {
+  Narrow8 narrow;
+  std::memcpy(&narrow, base, sizeof narrow);
+  narrow += static_cast<uint32_t>(offset);
+  sums = __builtin_convertvector(narrow, Words8);
+}
+
+/// Returns whether the addresses are contiguous.
+template <class Base>
+inline bool setAddresses(const Base *base, uint64_t offset, uint32_t bytes, uint64_t *addresses) {
+  const uint64_t *steps = kSteps.of[std::countr_zero(bytes)];
+  Words8 differences{}, sums, step;
+  uint64_t first = Base(base[0] + offset);
+#pragma clang loop unroll(full)
+  for (int lane = 0; lane < kWarpSize; lane += 8) {
+    sumsOf(base + lane, offset, sums);
+    std::memcpy(addresses + lane, &sums, sizeof sums);
+    std::memcpy(&step, steps + lane, sizeof step);
+    differences |= sums - first ^ step;
   }
+  uint64_t all = 0;
+  for (int lane = 0; lane < 8; ++lane)
+    all |= differences[lane];
+  return all == 0;
+}
+
+inline void computeAddresses(const Warp &warp, const Instruction &instruction, size_t operand,
+                             LaneMask lanes, Accessed &accessed) {
+  auto offset = static_cast<uint64_t>(instruction.immediate);
+  uint32_t bytes = instruction.memory.bytes();
+  uint64_t *addresses = accessed.addresses;
+  accessed.isContiguous = instruction.memory.isAddress32
+                              ? setAddresses(warp.lanes<uint32_t>(instruction.operands[operand]),
+                                             offset, bytes, addresses)
+                              : setAddresses(warp.lanes<uint64_t>(instruction.operands[operand]),
+                                             offset, bytes, addresses);
   if (lanes != kAllLanes) {
+    accessed.isContiguous = false;
     uint64_t first = addresses[std::countr_zero(lanes)];
     VGPU_LANES
     for (int lane = 0; lane < kWarpSize; ++lane)
@@ -45,16 +103,6 @@ inline void computeAddresses(const Warp &warp, const Instruction &instruction, s
 struct Extent {
   uint64_t low, high; ///< smallest and largest address
 };
-
-inline bool isContiguous(const uint64_t *addresses, LaneMask lanes, uint32_t bytes) {
-  if (lanes != kAllLanes)
-    return false;
-  uint64_t differences = 0, first = addresses[0];
-  VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    differences |= addresses[lane] - first - uint64_t{bytes} * lane;
-  return differences == 0;
-}
 
 /// Faults if an address is not aligned to the access.
 inline Extent extentOf(const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
@@ -90,16 +138,20 @@ inline uint8_t shadowMask(uint64_t address, uint32_t bytes) {
   return static_cast<uint8_t>(((1u << bytes) - 1) << address % 8);
 }
 
+/// Whether all bytes are `value`; `count` is a multiple of 8.
+inline bool isAll(const uint8_t *bytes, uint8_t value, uint32_t count) {
+  uint64_t wanted = 0x0101'0101'0101'0101 * value, differences = 0, eight;
+  for (uint32_t byte = 0; byte < count; byte += 8) {
+    std::memcpy(&eight, bytes + byte, 8);
+    differences |= eight ^ wanted;
+  }
+  return differences == 0;
+}
+
 inline void checkInitialized(Warp &warp, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
   const DeviceMemory &memory = warp.block.machine.memory;
   if (accessed.isContiguous && accessed.addresses[0] % 8 == 0 && bytes >= 2) {
-    const uint8_t *shadow = memory.shadow(accessed.addresses[0]);
-    uint64_t all = ~uint64_t{0}, eight;
-    for (uint32_t byte = 0; byte < bytes * 4; byte += 8) {
-      std::memcpy(&eight, shadow + byte, 8);
-      all &= eight;
-    }
-    if (all == ~uint64_t{0}) [[likely]]
+    if (isAll(memory.shadow(accessed.addresses[0]), 0xff, bytes * 4)) [[likely]]
       return;
   }
   forLanes(lanes, [&](int lane) {
@@ -117,7 +169,9 @@ inline void checkInitialized(Warp &warp, const Accessed &accessed, LaneMask lane
 inline void markInitialized(const DeviceMemory &memory, const Accessed &accessed, LaneMask lanes,
                             uint32_t bytes) {
   if (accessed.isContiguous && accessed.addresses[0] % 8 == 0 && bytes >= 2) {
-    std::memset(memory.shadow(accessed.addresses[0]), 0xff, bytes * 4);
+    uint8_t *shadow = memory.shadow(accessed.addresses[0]);
+    if (!isAll(shadow, 0xff, bytes * 4))
+      std::memset(shadow, 0xff, bytes * 4);
     return;
   }
   forLanes(lanes, [&](int lane) {
@@ -128,12 +182,22 @@ inline void markInitialized(const DeviceMemory &memory, const Accessed &accessed
   });
 }
 
+/// The bytes lie where `base` and the addresses say.
+inline void setBytes(Accessed &accessed, uint8_t *base) {
+  if (accessed.isContiguous) {
+    accessed.bytes[0] = base + accessed.addresses[0];
+    return;
+  }
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    accessed.bytes[lane] = base + accessed.addresses[lane];
+}
+
 inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes,
                          Accessed &accessed, AccessKind kind) {
   Block &block = warp.block;
   const DeviceMemory &memory = block.machine.memory;
   uint32_t bytes = instruction.memory.bytes();
-  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
   Extent extent = extentOf(accessed, lanes, bytes);
   Allocation &known = block.knownRanges[reinterpret_cast<uintptr_t>(&instruction) /
                                         sizeof(Instruction) % std::size(block.knownRanges)];
@@ -152,9 +216,7 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   if (hasShadow && kind != AccessKind::Load)
     markInitialized(memory, accessed, lanes, bytes);
   tellObserver(warp, instruction, lanes, accessed, ptx::Space::Global, kind);
-  VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    accessed.bytes[lane] = reinterpret_cast<uint8_t *>(accessed.addresses[lane]);
+  setBytes(accessed, nullptr);
 }
 
 /// Whether all of 1, 2, 4, 8 or more bytes are marked.
@@ -183,7 +245,6 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
                          Accessed &accessed, AccessKind kind) {
   Block &block = warp.block;
   uint32_t bytes = instruction.memory.bytes();
-  accessed.isContiguous = isContiguous(accessed.addresses, lanes, bytes);
   Extent extent = extentOf(accessed, lanes, bytes);
   if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
     faultShared(block, lanes, accessed.addresses, bytes, kind);
@@ -207,10 +268,7 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
       forLanes(lanes, [&](int lane) { std::memset(written + accessed.addresses[lane], 1, bytes); });
   }
   tellObserver(warp, instruction, lanes, accessed, ptx::Space::Shared, kind);
-  uint8_t *shared = block.sharedBytes.data();
-  VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    accessed.bytes[lane] = shared + accessed.addresses[lane];
+  setBytes(accessed, block.sharedBytes.data());
 }
 
 /// Calls visit(word, first byte in the word, bytes, offset in the access).
@@ -227,6 +285,7 @@ inline void localWords(uint64_t address, uint32_t bytes, int lane, Visit visit) 
 inline void accessLocal(Warp &warp, const Instruction &instruction, LaneMask lanes,
                         Accessed &accessed, AccessKind kind) {
   uint32_t bytes = instruction.memory.bytes();
+  accessed.isContiguous = false;
   extentOf(accessed, lanes, bytes);
   accessed.local |= lanes;
   forLanes(lanes, [&](int lane) {
@@ -266,6 +325,7 @@ inline void accessParameters(Warp &warp, const Instruction &instruction, LaneMas
                              Accessed &accessed) {
   const std::vector<uint8_t> &parameters = warp.block.launch.parameters;
   uint32_t bytes = instruction.memory.bytes();
+  accessed.isContiguous = false;
   forLanes(lanes, [&](int lane) {
     uint64_t address = accessed.addresses[lane] & ~kWindowMask;
     if (address > parameters.size() || bytes > parameters.size() - address)
@@ -285,6 +345,7 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
   }
   if (inWindow[0] == lanes)
     return accessGlobal(warp, instruction, lanes, accessed, kind);
+  accessed.isContiguous = false;
   for (int window = 0; window < 5; ++window) {
     LaneMask some = inWindow[window];
     if (!some)
@@ -293,6 +354,7 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
     uint64_t first = accessed.addresses[std::countr_zero(some)] & ~kWindowMask;
     for (int lane = 0; lane < kWarpSize; ++lane)
       part.addresses[lane] = some >> lane & 1 ? accessed.addresses[lane] & ~kWindowMask : first;
+    part.isContiguous = isContiguous(part.addresses, some, instruction.memory.bytes());
     if (window == 0)
       accessGlobal(warp, instruction, some, part, kind);
     else if (window == 1)
@@ -307,7 +369,7 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
     accessed.local |= part.local;
     forLanes(some, [&](int lane) {
       accessed.addresses[lane] = part.addresses[lane];
-      accessed.bytes[lane] = part.bytes[lane];
+      accessed.bytes[lane] = part.of(lane);
       if (window == 2) {
         std::memcpy(accessed.bounce[lane], part.bounce[lane], sizeof part.bounce[lane]);
         accessed.bytes[lane] = accessed.bounce[lane];
@@ -319,7 +381,7 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
 /// Resolves and checks the addresses of `operand`, plus the offset.
 inline void access(Warp &warp, const Instruction &instruction, size_t operand, LaneMask lanes,
                    AccessKind kind, Accessed &accessed) {
-  computeAddresses(warp, instruction, operand, lanes, accessed.addresses);
+  computeAddresses(warp, instruction, operand, lanes, accessed);
   switch (instruction.memory.space) {
   case ptx::Space::Global:
   case ptx::Space::Const:

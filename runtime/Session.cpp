@@ -10,6 +10,17 @@ namespace {
 /// Rows to make room for when nobody says: few, since growing costs little.
 constexpr int64_t kFirstCapacity = 64;
 
+Status checkOptions(const moec_session_options &options) {
+  constexpr int kMostThreads = 1024;
+  if (options.threads < 0 || options.threads > kMostThreads)
+    return failure(MOEC_INVALID_ARGUMENT, "requires 0 <= threads <= %d, but threads is %d",
+                   kMostThreads, options.threads);
+  if (options.state_capacity < 0)
+    return failure(MOEC_INVALID_ARGUMENT, "requires state_capacity >= 0, but it is %lld",
+                   static_cast<long long>(options.state_capacity));
+  return {};
+}
+
 } // namespace
 
 Session::Session(std::shared_ptr<const Model> shared, const moec_session_options &options,
@@ -25,9 +36,8 @@ Session::Session(std::shared_ptr<const Model> shared, const moec_session_options
 
 Status Session::create(std::shared_ptr<const Model> model, const moec_session_options &options,
                        std::unique_ptr<Session> &session) {
-  if (options.state_capacity < 0)
-    return failure(MOEC_INVALID_ARGUMENT, "requires state_capacity >= 0, but it is %lld",
-                   static_cast<long long>(options.state_capacity));
+  if (Status error = checkOptions(options))
+    return error;
   std::unique_ptr<Device> device;
   if (Status error = model->program().createDevice(options, device))
     return error;

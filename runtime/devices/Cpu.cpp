@@ -13,11 +13,8 @@ public:
 
   Status start(const moec_session_options &options) {
     int threads = options.threads;
-    if (threads < 0 || threads > kMostThreads)
-      return failure(MOEC_INVALID_ARGUMENT, "requires 0 <= threads <= %d, but threads is %d",
-                     kMostThreads, threads);
     if (threads == 0)
-      threads = std::clamp(static_cast<int>(allowedCores().size()), 1, kMostThreads);
+      threads = std::max(static_cast<int>(allowedCores().size()), 1);
     return pool.start(threads, options.pin_threads == 0);
   }
 
@@ -43,8 +40,6 @@ public:
   }
 
 private:
-  static constexpr int kMostThreads = 1024;
-
   struct Job {
     moec_kernel kernel;
     const uint64_t *arguments;

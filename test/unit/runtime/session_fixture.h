@@ -4,9 +4,17 @@
 #include "toy_files.h"
 #include "gtest/gtest.h"
 
+#include <cstdlib>
+
+/// MOEC_TEST_TARGET, "cpu" unless it is set: what the tests run on.
+inline std::string testTarget() {
+  const char *target = std::getenv("MOEC_TEST_TARGET");
+  return target ? target : "cpu";
+}
+
 class SessionFixture : public testing::Test {
 protected:
-  SessionFixture() {
+  SessionFixture() : files(testTarget()) {
     EXPECT_EQ(moec_model_load(files.artifact().c_str(), nullptr, &model), MOEC_OK)
         << moec_last_error();
     session = create({});
@@ -29,6 +37,17 @@ protected:
     moec_tensor inputs[2] = {tensorOf(x, {batch, rows, 4}), {}}, outputs[2];
     EXPECT_EQ(moec_session_run(session, inputs, outputs), MOEC_OK) << moec_last_error();
     return contents(outputs[0]);
+  }
+
+  /// State that the session keeps, wherever it is.
+  std::vector<float> readState(moec_session *session, const moec_tensor &present) {
+    int64_t count = 1;
+    for (int32_t dim = 0; dim < present.rank; ++dim)
+      count *= present.sizes[dim];
+    std::vector<float> state(count);
+    EXPECT_EQ(moec_session_read_state(session, 1, state.data(), count * sizeof(float)), MOEC_OK)
+        << moec_last_error();
+    return state;
   }
 
   /// Expects that running on these inputs fails with a text.

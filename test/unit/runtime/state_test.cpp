@@ -55,7 +55,9 @@ TEST_F(StateTest, KeptEqualsPassed) {
   step(session, x, 2, 4);
   inputs[1] = {};
   ASSERT_EQ(moec_session_run(session, inputs, outputs), MOEC_OK) << moec_last_error();
-  EXPECT_EQ(contents(outputs[1]), present);
+  EXPECT_EQ(readState(session, outputs[1]), present);
+  if (testTarget() == "cpu")
+    EXPECT_EQ(contents(outputs[1]), present);
   EXPECT_EQ(outputs[1].sizes[2], 9);
   EXPECT_EQ(outputs[1].strides[1], 64 * 4) << "a view of the buffer";
 }

@@ -6,79 +6,18 @@
  * sum [batch, rows, 4] has for each new row the sum of head 0 up to it.
  */
 #include "toy.h"
+#include "toy_kernels.h"
 
 #include <string.h>
 
-enum { kWidth = 4, kHeads = 2 };
-enum { kValueTooLarge, kNoRows };
-
-typedef struct Scale {
-  int32_t *status;
-  const float *x, *w;
-  float *s;
-} Scale;
-
-/* One index is one row. */
 static void scale(const uint64_t *arguments, int64_t begin, int64_t end) {
-  const Scale *a = (const Scale *)arguments;
-  for (int64_t i = begin * kWidth; i < end * kWidth; ++i) {
-    if (a->x[i] > 1000) {
-      *a->status = kValueTooLarge + 1;
-      return;
-    }
-    a->s[i] = a->x[i] * a->w[i % kWidth];
-  }
+  scaleRows((const Scale *)arguments, begin, end);
 }
-
-typedef struct Append {
-  int32_t *status;
-  const float *s;
-  int64_t rows;
-  const float *past;
-  int64_t pastRows, pastStrides[4];
-  float *present;
-  int64_t presentStrides[4];
-} Append;
-
-/* One index is one head of one batch row. */
 static void append(const uint64_t *arguments, int64_t begin, int64_t end) {
-  const Append *a = (const Append *)arguments;
-  for (int64_t i = begin; i < end; ++i) {
-    int64_t batch = i / kHeads, head = i % kHeads;
-    const float *from = a->past + batch * a->pastStrides[0] + head * a->pastStrides[1];
-    float *to = a->present + batch * a->presentStrides[0] + head * a->presentStrides[1];
-    if (a->past != a->present)
-      for (int64_t row = 0; row < a->pastRows; ++row)
-        memcpy(to + row * a->presentStrides[2], from + row * a->pastStrides[2],
-               kWidth * sizeof(float));
-    for (int64_t row = 0; row < a->rows; ++row)
-      for (int64_t c = 0; c < kWidth; ++c)
-        to[(a->pastRows + row) * a->presentStrides[2] + c] =
-            (float)(head + 1) * a->s[(batch * a->rows + row) * kWidth + c];
-  }
+  appendHeads((const Append *)arguments, begin, end);
 }
-
-typedef struct Sum {
-  int32_t *status;
-  int64_t rows, pastRows;
-  const float *present;
-  int64_t presentStrides[4];
-  float *sum;
-  const int32_t *offsets;
-} Sum;
-
-/* One index is one new row. */
 static void sum(const uint64_t *arguments, int64_t begin, int64_t end) {
-  const Sum *a = (const Sum *)arguments;
-  for (int64_t i = begin; i < end; ++i) {
-    const float *from = a->present + i / a->rows * a->presentStrides[0];
-    for (int64_t c = 0; c < kWidth; ++c) {
-      float total = 0;
-      for (int64_t row = 0; row <= a->pastRows + i % a->rows; ++row)
-        total += from[row * a->presentStrides[2] + c];
-      a->sum[i * kWidth + c] = total;
-    }
-  }
+  sumRows((const Sum *)arguments, begin, end);
 }
 
 #define WORDS(table) ((int64_t)(sizeof(table) / sizeof(uint64_t)))
@@ -95,7 +34,7 @@ static int32_t entry(moec_call *call, const moec_services *services, const moec_
   void *unused = services->allocate(call, 1000);
   services->release(call, unused);
 
-  Scale scaleTable = {0, x->data, weights[0], s};
+  Scale scaleTable = {0, x->data, weights[0], s, offsets, batch * rows};
   services->launch(call, 0, (uint64_t *)&scaleTable, WORDS(Scale), batch * rows);
 
   moec_view present, result;
@@ -105,7 +44,6 @@ static int32_t entry(moec_call *call, const moec_services *services, const moec_
   memcpy(appendTable.presentStrides, present.strides, sizeof appendTable.presentStrides);
   services->launch(call, 1, (uint64_t *)&appendTable, WORDS(Append), batch * kHeads);
 
-  offsets[0] = 0, offsets[1] = 1, offsets[2] = (int32_t)(batch * rows);
   services->output(call, 0, (int64_t[]){batch, rows, kWidth}, &result);
   Sum sumTable = {0, rows, pastRows, present.data, {0}, result.data, offsets};
   memcpy(sumTable.presentStrides, present.strides, sizeof sumTable.presentStrides);

@@ -13,7 +13,19 @@
 
 using namespace moec::runtime;
 
-ToyFiles::ToyFiles() {
+namespace {
+
+/// What the metadata says of the kernels where they are a device's.
+std::string describeDeviceCode(size_t length) {
+  std::string geometry = R"({"threads": 32, "indices": 32, "shared": 0})";
+  return R"("geometry": [)" + geometry + ", " + geometry + ", " + geometry + R"(],
+ "device_code": [{"chip": "sm_80", "kind": "ptx", "offset": 0, "length": )" +
+         std::to_string(length) + "}],\n ";
+}
+
+} // namespace
+
+ToyFiles::ToyFiles(const std::string &target) {
   std::string name = (std::filesystem::temp_directory_path() / "moec-toy-XXXXXX").string();
   folder = mkdtemp(name.data());
   std::string header = R"({"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})";
@@ -23,7 +35,10 @@ ToyFiles::ToyFiles() {
   std::memcpy(file.data(), &length, 8);
   file += header;
   std::string data(reinterpret_cast<const char *>(kScale), sizeof kScale);
-  text = R"({"moec": 1, "target": "cpu", "chip": {"name": "any", "features": []},
+  if (target == "cuda")
+    deviceCode = readAll(TOY_PTX);
+  text =
+      R"({"moec": 1, "target": ")" + target + R"(", "chip": {"name": "any", "features": []},
  "inputs": [{"name": "x", "type": 1, "dims": ["batch", "rows", 4]},
             {"name": "past", "type": 1, "dims": ["batch", 2, "past", 4]}],
  "outputs": [{"name": "sum", "type": 1, "dims": ["batch", "rows", 4]},
@@ -35,10 +50,11 @@ ToyFiles::ToyFiles() {
            {"kernel": 2, "name": "/toy/CumSum", "op": "sum",
             "tokens_per_expert": {"word": 9, "experts": 2}}],
  "messages": ["value too large", "needs at least one row"],
- "weights": {"file": "toy.safetensors", "length": 144, "header_bytes": 128, "header_sha256": ")" +
-         toHex(sha256(file.data(), file.size())) +
-         R"(", "slots": [{"name": "w", "offset": 128, "bytes": 16, "sha256": ")" +
-         toHex(sha256(data.data(), data.size())) + R"("}]}})";
+ )" + (deviceCode.empty() ? "" : describeDeviceCode(deviceCode.size())) +
+      R"("weights": {"file": "toy.safetensors", "length": 144, "header_bytes": 128, "header_sha256": ")" +
+      toHex(sha256(file.data(), file.size())) +
+      R"(", "slots": [{"name": "w", "offset": 128, "bytes": 16, "sha256": ")" +
+      toHex(sha256(data.data(), data.size())) + R"("}]}})";
   writeAll(weights(), file + data);
   writeArtifact(text);
 }
@@ -51,8 +67,11 @@ std::string ToyFiles::metadata(const std::string &from, const std::string &to) c
 }
 
 void ToyFiles::writeArtifact(const std::string &metadata) const {
-  std::string code = readAll(TOY_SHARED_OBJECT);
-  writeAll(artifact(), assembleArtifact(metadata, code));
+  writeArtifact(metadata, deviceCode);
+}
+
+void ToyFiles::writeArtifact(const std::string &metadata, const std::string &deviceCode) const {
+  writeAll(artifact(), assembleArtifact(metadata, readAll(TOY_SHARED_OBJECT), deviceCode));
 }
 
 moec_module_v1 ToyFiles::module() const {
@@ -61,19 +80,21 @@ moec_module_v1 ToyFiles::module() const {
   return result;
 }
 
-std::string assembleArtifact(const std::string &metadata, const std::string &hostCode) {
+std::string assembleArtifact(const std::string &metadata, const std::string &hostCode,
+                             const std::string &deviceCode) {
   moec_artifact_header header{};
   std::memcpy(header.magic, MOEC_ARTIFACT_MAGIC, sizeof header.magic);
   header.abi_version = MOEC_ABI_VERSION;
   header.header_bytes = sizeof header;
-  std::strcpy(header.target, "cpu");
+  std::strcpy(header.target, deviceCode.empty() ? "cpu" : "cuda");
   std::strcpy(header.chip, "any");
   header.parts[MOEC_PART_METADATA] = {sizeof header, metadata.size()};
   header.parts[MOEC_PART_HOST_CODE] = {sizeof header + metadata.size(), hostCode.size()};
-  header.length = sizeof header + metadata.size() + hostCode.size();
-  header.parts[MOEC_PART_DEVICE_CODE] = {header.length, 0};
+  uint64_t device = sizeof header + metadata.size() + hostCode.size();
+  header.parts[MOEC_PART_DEVICE_CODE] = {device, deviceCode.size()};
+  header.length = device + deviceCode.size();
   std::string file(reinterpret_cast<const char *>(&header), sizeof header);
-  file += metadata + hostCode;
+  file += metadata + hostCode + deviceCode;
   constexpr size_t kDigested = offsetof(moec_artifact_header, length);
   Sha256::Digest digest = sha256(file.data() + kDigested, file.size() - kDigested);
   std::copy(digest.begin(), digest.end(), file.begin() + offsetof(moec_artifact_header, digest));

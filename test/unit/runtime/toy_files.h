@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
-/// A folder with toy.moec and toy.safetensors that is removed at the end.
+/// A folder with toy.moec, for "cpu" or "cuda", and toy.safetensors that is removed
+/// at the end.
 class ToyFiles {
 public:
-  ToyFiles();
+  explicit ToyFiles(const std::string &target = "cpu");
   ~ToyFiles() { std::filesystem::remove_all(folder); }
 
   std::string artifact() const { return (folder / "toy.moec").string(); }
@@ -22,6 +23,8 @@ public:
   std::string metadata(const std::string &from = "", const std::string &to = "") const;
   /// Writes the artifact again, with other metadata.
   void writeArtifact(const std::string &metadata) const;
+  /// The same, with other code for the device, too.
+  void writeArtifact(const std::string &metadata, const std::string &deviceCode) const;
   /// The module linked into the test, with this metadata.
   moec_module_v1 module() const;
 
@@ -29,11 +32,12 @@ public:
 
 private:
   std::filesystem::path folder;
-  std::string text;
+  std::string text, deviceCode;
 };
 
-/// The bytes of an artifact for any CPU.
-std::string assembleArtifact(const std::string &metadata, const std::string &hostCode);
+/// The bytes of an artifact for any CPU, or for any GPU that has code.
+std::string assembleArtifact(const std::string &metadata, const std::string &hostCode,
+                             const std::string &deviceCode = "");
 
 std::string readAll(const std::string &path);
 void writeAll(const std::string &path, const std::string &bytes);

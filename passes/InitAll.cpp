@@ -6,6 +6,7 @@
 #include "dialects/rt/RtBufferization.h"
 #include "dialects/rt/RtDialect.h"
 #include "lib/kernels/cpu/Intrinsics.h"
+#include "lib/kernels/cuda/NvvmEffects.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -17,6 +18,7 @@ void moec::registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<onnx::OnnxDialect, moe::MoeDialect, attn::AttnDialect, rt::RtDialect>();
   rt::registerBufferizableOpInterfaceExternalModels(registry);
   registerIntrinsicEffects(registry);
+  cuda::registerNvvmEffects(registry);
 }
 
 void moec::registerAllPasses() {

@@ -187,6 +187,39 @@ def SelectKernelsPass : Pass<"moec-select-kernels", "mlir::ModuleOp"> {
                            "mlir::vector::VectorDialect", "moec::rt::RtDialect"];
 }
 
+def SelectCudaKernelsPass : Pass<"moec-select-cuda-kernels", "mlir::ModuleOp"> {
+  let summary = "Replace operations that have a kernel of whole blocks by its launch";
+  let description = [{
+    As moec-select-kernels, for GPUs: each kernel is generated for several sizes
+    of tiles, which give the same result, and host code launches the one that
+    fits the number of rows.
+
+    ```mlir
+    %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<?x32xf32>)
+    ```
+    becomes
+    ```mlir
+    %p = rt.load_weight @w.packed : tensor<1x1x16x512xf32>
+    %y = scf.if %is_more -> (tensor<?x32xf32>) {
+      ...
+    } else {
+      %f = rt.launch @matmul_f32_32x64_tokens8 grid(%blocks) ins(%x, %p : ...) outs(%e : tensor<?x32xf32>)
+      scf.yield %f
+    }
+    ```
+  }];
+  let options = [Option<"weights", "weights", "std::string", "\"keep\"",
+                        "what float matrices become: keep, f32, bf16, int8 or int4">,
+                 Option<"activations", "activations", "std::string", "\"\"",
+                        "what rows may be rounded to: keep or bf16">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::func::FuncDialect",
+                           "mlir::linalg::LinalgDialect", "mlir::LLVM::LLVMDialect",
+                           "mlir::NVVM::NVVMDialect", "mlir::math::MathDialect",
+                           "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
+                           "mlir::tensor::TensorDialect", "mlir::vector::VectorDialect",
+                           "moec::rt::RtDialect"];
+}
+
 def DecomposePass : Pass<"moec-decompose", "mlir::ModuleOp"> {
   let summary = "Replace each moe and attn operation by its decomposition";
   let description = [{

@@ -63,7 +63,9 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
   // Rows of one expert are multiplied together.
   pm.addPass(createScheduleExpertsPass());
   clean(pm);
-  if (!target.isDevice())
+  if (target.isDevice())
+    pm.addPass(createSelectCudaKernelsPass({target.weights, target.activations}));
+  else
     pm.addPass(createSelectKernelsPass({target.chip, target.weights, target.activations}));
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());

@@ -7,6 +7,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -64,7 +65,8 @@ StringRef findFault(Operation *op, Stage stage, bool device) {
     return hasEffect<MemoryEffects::Allocate>(op) ? "allocates neither in the arena nor on the heap"
                                                   : "";
   case Stage::emit:
-    return isOf<LLVM::LLVMDialect>(op) || isa<ModuleOp, rt::WeightOp>(op)
+    return isOf<LLVM::LLVMDialect>(op) || isa<ModuleOp, rt::WeightOp>(op) ||
+                   (isOf<NVVM::NVVMDialect>(op) && isInKernel(op))
                ? ""
                : "was not lowered to the LLVM dialect";
   }

@@ -3,9 +3,11 @@
 #include "dialects/rt/Geometry.h"
 #include "dialects/rt/RtDialect.h"
 #include "lib/codegen/Optimize.h"
+#include "lib/kernels/cuda/BlockBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
@@ -41,14 +43,14 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CudaChip &chip) {
                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// A copy of the kernels, without the host code.
+/// A copy of the kernels and their memory, without the host code.
 OwningOpRef<ModuleOp> kernelsOf(ModuleOp module) {
   OpBuilder builder(module.getContext());
   OwningOpRef<ModuleOp> result = ModuleOp::create(builder, module.getLoc());
   builder.setInsertionPointToStart(result->getBody());
-  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
-    if (function->hasAttr(rt::LaunchOp::kKernelAttr))
-      builder.clone(*function);
+  for (Operation &op : *module.getBody())
+    if (isDeviceCode(op))
+      builder.clone(op);
   return result;
 }
 
@@ -95,12 +97,19 @@ void addEntry(llvm::Module &module, LLVM::LLVMFuncOp kernel) {
 
 } // namespace
 
+bool isDeviceCode(Operation &op) {
+  auto global = dyn_cast<LLVM::GlobalOp>(op);
+  return op.hasAttr(rt::LaunchOp::kKernelAttr) ||
+         (global && global.getName() == cuda::kSharedMemory);
+}
+
 FailureOr<std::string> emitPtx(ModuleOp module, const CudaChip &chip) {
   std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(chip);
   if (!machine)
     return module.emitError("no code generator for '") << kTriple << "'";
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
+  registerNVVMDialectTranslation(*module.getContext());
   llvm::LLVMContext context;
   OwningOpRef<ModuleOp> kernels = kernelsOf(module);
   // Known before the translation: it states the alignment of every access.

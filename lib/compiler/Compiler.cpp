@@ -53,14 +53,8 @@ LogicalResult checkTarget(ModuleOp module, const CompileOptions &options) {
     return module.emitError("no target is called '") << options.target << "'";
   if (isCpu ? !parseChip(options.chip) : !parseCudaChip(options.chip))
     return module.emitError("no chip is called '") << options.chip << "'";
-  bool keepsTypes =
-      options.weights == "keep" && (options.activations.empty() || options.activations == "keep");
-  if (!isCpu && !keepsTypes)
-    return module.emitError("target '")
-           << options.target
-           << "' keeps the types of weights and activations, but they "
-              "are to become '"
-           << options.weights << "' and '" << options.activations << "'";
+  if (!isCpu && options.activations == "int8")
+    return module.emitError("target '") << options.target << "' has no kernels for rows of int8";
   return success();
 }
 
@@ -145,9 +139,9 @@ LogicalResult compileKernels(ModuleOp module, const CudaChip &chip, bool withCub
   }
   code.deviceCode = std::move(device.part);
   metadata["device_code"] = std::move(device.list);
-  for (auto function : llvm::make_early_inc_range(module.getOps<LLVM::LLVMFuncOp>()))
-    if (function->hasAttr(rt::LaunchOp::kKernelAttr))
-      function.erase();
+  for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
+    if (isDeviceCode(op))
+      op.erase();
   return success();
 }
 

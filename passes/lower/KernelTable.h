@@ -2,10 +2,7 @@
 #pragma once
 
 #include "dialects/TensorBuilder.h"
-#include "dialects/attn/AttnDialect.h"
-#include "dialects/moe/MoeDialect.h"
 #include "dialects/rt/RtDialect.h"
-#include "lib/kernels/cpu/Chip.h"
 #include "lib/weights/Pack.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/Any.h"
@@ -28,37 +25,33 @@ struct OperandTypes {
 /// Adds what selected kernels need to a module, equal things once.
 class KernelTable {
 public:
-  KernelTable(mlir::ModuleOp module, const Chip &chip, const OperandTypes &operands)
-      : symbols(module), chip(chip), operands(operands) {}
+  KernelTable(mlir::ModuleOp module, const OperandTypes &operands)
+      : symbols(module), operands(operands) {}
 
-  const Chip &getChip() const { return chip; }
   const OperandTypes &getOperandTypes() const { return operands; }
+  mlir::ModuleOp getModule() const { return llvm::cast<mlir::ModuleOp>(symbols.getOp()); }
 
   /// The kernel that `spec` describes: a value with operator==, and with
-  /// build(builder, chip), which generates it.
-  template <typename Spec> mlir::func::FuncOp kernel(const Spec &spec) {
+  /// build(builder, how...), which generates it.
+  template <typename Spec, typename... How>
+  mlir::func::FuncOp kernel(const Spec &spec, const How &...how) {
     for (auto &[known, kernel] : kernels)
       if (const Spec *same = llvm::any_cast<Spec>(&known); same && *same == spec)
         return kernel;
     mlir::OpBuilder builder(symbols.getOp()->getContext());
-    return insert(spec, spec.build(builder, chip));
+    return insert(spec, spec.build(builder, how...));
   }
 
   /// What the step packs, as a tensor called `name`.
   mlir::Value packedWeight(TensorBuilder &b, const PackStep &step, llvm::StringRef name);
 
-  /// The launch that made int8 of the rows `x` in blocks of `block`; null before.
-  rt::LaunchOp &quantised(mlir::Value x, int64_t block) { return quantisedRows[{x, block}]; }
-
 private:
   mlir::func::FuncOp insert(llvm::Any spec, mlir::func::FuncOp kernel);
 
   mlir::SymbolTable symbols;
-  const Chip &chip;
   OperandTypes operands;
   std::vector<std::pair<llvm::Any, mlir::func::FuncOp>> kernels;
   llvm::DenseMap<mlir::Attribute, rt::WeightOp> weights;
-  llvm::DenseMap<std::pair<mlir::Value, int64_t>, rt::LaunchOp> quantisedRows;
 };
 
 /// Launches `kernel` into `outputs`; `op` is what it computes, for profiles.
@@ -74,23 +67,5 @@ mlir::Value launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid
 inline bool isKernelFloat(mlir::Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
 /// Whether a size can be part of a kernel's key.
 inline bool isKnownSize(int64_t size) { return !mlir::ShapedType::isDynamic(size) && size > 0; }
-
-/// Replaces `op` by the launch of a kernel, if one computes it.
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 mlir::linalg::MatmulOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 moe::CombineOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 moe::GroupedMatmulOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter, moe::RouteOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 attn::AttentionOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 attn::CacheAppendOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 attn::LayerNormOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter,
-                                 attn::RmsNormOp op);
-mlir::LogicalResult selectKernel(KernelTable &table, mlir::RewriterBase &rewriter, attn::RopeOp op);
 
 } // namespace moec

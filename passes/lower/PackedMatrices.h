@@ -26,6 +26,8 @@ struct PackedMatrices {
 
   /// The lanes of a panel.
   void setWidth(int64_t width);
+  /// The columns that are packed together, instead of 32 bits of them.
+  void setTogether(int64_t columns) { elements.layout.together = columns; }
 
 private:
   void convertFloats(std::optional<WeightType> type);

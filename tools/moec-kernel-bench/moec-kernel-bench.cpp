@@ -3,7 +3,7 @@
 // Times one thread in CPU seconds: another process on the core does not count.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/kernels/cpu/LaunchProgram.h"
+#include "lib/kernels/LaunchProgram.h"
 #include "lib/kernels/cpu/Matmul.h"
 #include "lib/kernels/cpu/QuantizeRows.h"
 #include "lib/weights/Quantize.h"

@@ -3,37 +3,11 @@
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
 namespace moec {
-
-void KernelBuilder::forEach(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
-  forEach(from, to, step, {}, [&](Value at, MutableArrayRef<Value>) { body(at); });
-}
-
-SmallVector<Value> KernelBuilder::forEach(Value from, Value to, int64_t step, ValueRange state,
-                                          function_ref<void(Value, MutableArrayRef<Value>)> body) {
-  auto loop = scf::ForOp::create(*this, from, to, index(step), state);
-  OpBuilder::InsertionGuard guard(*this);
-  setInsertionPointToStart(loop.getBody());
-  SmallVector<Value> carried(loop.getRegionIterArgs());
-  body(loop.getInductionVar(), carried);
-  if (!carried.empty())
-    scf::YieldOp::create(*this, carried);
-  return llvm::to_vector_of<Value>(loop.getResults());
-}
-
-void KernelBuilder::ifElse(Value condition, function_ref<void()> yes, function_ref<void()> no) {
-  auto op = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(*this);
-  setInsertionPointToStart(op.thenBlock());
-  yes();
-  setInsertionPointToStart(op.elseBlock());
-  no();
-}
 
 Value KernelBuilder::multiplyAdd(Value a, Value b, Value sum) {
   // vector.fma may become two roundings; this one is exact.

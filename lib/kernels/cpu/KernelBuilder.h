@@ -1,27 +1,17 @@
 //===- KernelBuilder.h - what generators of kernels write in ---------------===//
 #pragma once
 
-#include "dialects/TensorBuilder.h"
+#include "lib/kernels/LoopBuilder.h"
 #include "lib/kernels/cpu/Chip.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace moec {
 
-/// Loops and vectors of a chip around the arithmetic of a TensorBuilder.
-class KernelBuilder : public TensorBuilder {
+/// The vectors of a chip.
+class KernelBuilder : public LoopBuilder {
 public:
   KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc, const Chip &chip)
-      : TensorBuilder(builder, loc), chip(chip) {}
-
-  /// Runs `body` for from, from + step, ... below `to`.
-  void forEach(mlir::Value from, mlir::Value to, int64_t step,
-               llvm::function_ref<void(mlir::Value)> body);
-  /// The same, with values that `body` updates from one step to the next; returns
-  /// the last ones.
-  llvm::SmallVector<mlir::Value>
-  forEach(mlir::Value from, mlir::Value to, int64_t step, mlir::ValueRange state,
-          llvm::function_ref<void(mlir::Value, llvm::MutableArrayRef<mlir::Value>)> body);
-  void ifElse(mlir::Value condition, llvm::function_ref<void()> yes, llvm::function_ref<void()> no);
+      : LoopBuilder(builder, loc), chip(chip) {}
 
   /// The f32 elements of a register, and a vector of so many `element`s.
   int64_t lanes() const { return chip.lanes(32); }

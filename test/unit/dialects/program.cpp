@@ -200,6 +200,21 @@ Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t l
   return result;
 }
 
+std::vector<char> toBytes(const Array &array) {
+  size_t width = bytesOf(array.type);
+  std::vector<char> bytes(array.values.size() * width + 1);
+  for (size_t i = 0; i < array.values.size(); ++i)
+    store(array.type, array.values[i], bytes.data() + i * width);
+  return bytes;
+}
+
+Array fromBytes(const void *bytes, std::vector<int64_t> shape, moec_element_type type) {
+  Array result = zeros(std::move(shape), type);
+  for (size_t i = 0; i < result.values.size(); ++i)
+    result.values[i] = load(type, static_cast<const char *>(bytes) + i * bytesOf(type));
+  return result;
+}
+
 Program::Program(const std::string &source, const std::string &passes, const std::string &chip) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
@@ -233,10 +248,7 @@ std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split)
   std::vector<std::vector<char>> storage;
   std::vector<moec_view> views;
   for (const Array &input : inputs) {
-    size_t width = bytesOf(input.type);
-    std::vector<char> &bytes = storage.emplace_back(input.values.size() * width + 1);
-    for (size_t i = 0; i < input.values.size(); ++i)
-      store(input.type, input.values[i], bytes.data() + i * width);
+    std::vector<char> &bytes = storage.emplace_back(toBytes(input));
     moec_view &view = views.emplace_back(moec_view{bytes.data(), {}, {}});
     int64_t stride = 1;
     for (int dim = input.shape.size() - 1; dim >= 0; --dim) {
@@ -258,14 +270,10 @@ std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split)
   model->module()->entry(&call, &services, views.data(), nullptr);
 
   std::vector<Array> results;
-  for (auto [index, view] : llvm::enumerate(call.outputs)) {
-    Array result = zeros(std::vector<int64_t>(view.sizes, view.sizes + outputRanks[index]),
-                         outputTypes[index]);
-    for (size_t i = 0; i < result.values.size(); ++i)
-      result.values[i] =
-          load(result.type, static_cast<char *>(view.data) + i * bytesOf(result.type));
-    results.push_back(std::move(result));
-  }
+  for (auto [index, view] : llvm::enumerate(call.outputs))
+    results.push_back(fromBytes(view.data,
+                                std::vector<int64_t>(view.sizes, view.sizes + outputRanks[index]),
+                                outputTypes[index]));
   return results;
 }
 

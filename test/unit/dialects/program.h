@@ -35,6 +35,10 @@ Array randomArray(std::mt19937 &random, std::vector<int64_t> shape,
 Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t low, int64_t high,
                      moec_element_type type = MOEC_I64);
 
+/// An array as a program takes it, and back.
+std::vector<char> toBytes(const Array &array);
+Array fromBytes(const void *bytes, std::vector<int64_t> shape, moec_element_type type);
+
 class Program {
 public:
   /// Compiles @main, after running `passes` (textual); `valid()` is false after

@@ -51,8 +51,8 @@ Array row(const Array &x, int64_t index) {
           {x.values.begin() + index * width, x.values.begin() + (index + 1) * width}};
 }
 
-Matrices randomMatrices(std::mt19937 &random, const Matmul &matmul) {
-  const PackedLayout &layout = matmul.layout;
+Matrices randomMatrices(std::mt19937 &random, const MatrixTypes &types) {
+  const PackedLayout &layout = types.layout;
   Matrices result;
   std::vector<int64_t> shape{layout.groups, layout.n, layout.k};
   if (!isInteger(layout.element)) {
@@ -62,18 +62,18 @@ Matrices randomMatrices(std::mt19937 &random, const Matmul &matmul) {
   int64_t highest = 2 * defaultZero(layout.element) - 1;
   std::vector<int64_t> perBlock{layout.groups, layout.n, layout.blocks()};
   result.stored = randomIntegers(random, shape, 0, highest, MOEC_U8);
-  result.scales = randomArray(random, perBlock, storage(matmul.scales), 0.3 / double(highest));
-  if (matmul.zeros)
-    result.zeros = isInteger(*matmul.zeros)
+  result.scales = randomArray(random, perBlock, storage(types.scales), 0.3 / double(highest));
+  if (types.zeros)
+    result.zeros = isInteger(*types.zeros)
                        ? randomIntegers(random, perBlock, 0, highest, MOEC_U8)
-                       : randomArray(random, perBlock, storage(*matmul.zeros), double(highest));
+                       : randomArray(random, perBlock, storage(*types.zeros), double(highest));
   result.weights = zeros(shape);
   int64_t block = layout.block ? layout.block : layout.k;
   for (int64_t g = 0; g < layout.groups; ++g)
     for (int64_t n = 0; n < layout.n; ++n)
       for (int64_t k = 0; k < layout.k; ++k) {
-        double zero = matmul.zeros ? result.zeros.at({g, n, k / block})
-                                   : static_cast<double>(defaultZero(layout.element));
+        double zero = types.zeros ? result.zeros.at({g, n, k / block})
+                                  : static_cast<double>(defaultZero(layout.element));
         // Rounded as the kernel's meaning says: the difference and the product.
         float difference = static_cast<float>(result.stored.at({g, n, k}) - zero);
         result.weights.at({g, n, k}) =
@@ -82,12 +82,12 @@ Matrices randomMatrices(std::mt19937 &random, const Matmul &matmul) {
   return result;
 }
 
-std::vector<Array> packed(const Matrices &matrices, const Matmul &matmul) {
-  std::vector<Array> result{packedElements(matrices.stored, matmul.layout)};
-  if (isInteger(matmul.layout.element))
-    result.push_back(packedElements(matrices.scales, matmul.layout.perBlock(matmul.scales)));
-  if (matmul.zeros)
-    result.push_back(packedElements(matrices.zeros, matmul.layout.perBlock(*matmul.zeros)));
+std::vector<Array> packed(const Matrices &matrices, const MatrixTypes &types) {
+  std::vector<Array> result{packedElements(matrices.stored, types.layout)};
+  if (isInteger(types.layout.element))
+    result.push_back(packedElements(matrices.scales, types.layout.perBlock(types.scales)));
+  if (types.zeros)
+    result.push_back(packedElements(matrices.zeros, types.layout.perBlock(*types.zeros)));
   return result;
 }
 

@@ -2,11 +2,10 @@
 #include "lib/kernels/cpu/Matmul.h"
 #include "lib/kernels/cpu/QuantizeRows.h"
 #include "lib/weights/Quantize.h"
-#include "passes/lower/KernelTable.h"
-#include "passes/lower/PackedMatrices.h"
+#include "passes/lower/MatmulOperands.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -18,32 +17,6 @@ using Activations = OperandTypes::Activations;
 /// Longer blocks of integers could overflow sums of 32 bits.
 constexpr int64_t kLongestExactBlock = 1 << 15;
 
-Type elementOf(Value tensor) { return cast<ShapedType>(tensor.getType()).getElementType(); }
-
-/// A tensor [dynamic, columns], as kernels take them.
-RankedTensorType tensorOf(int64_t columns, Type element) {
-  return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
-}
-
-bool isZeroFill(Value tensor) {
-  auto fill = tensor.getDefiningOp<linalg::FillOp>();
-  return fill && matchPattern(fill.value(), m_AnyZeroFloat());
-}
-
-Value converted(TensorBuilder &b, Value tensor, Type element) {
-  if (elementOf(tensor) == element)
-    return tensor;
-  SmallVector<unsigned> dims = llvm::to_vector(llvm::seq<unsigned>(0, b.sizes(tensor).size()));
-  return b.compute(b.sizes(tensor), {{tensor, dims}}, element,
-                   [&](TensorBuilder &b, ValueRange v) { return b.convert(v[0], element); });
-}
-
-GateRows gateRows(moe::ActivationAttr activation) {
-  if (!activation || activation.getGate() == moe::Gate::none)
-    return GateRows::none;
-  return activation.getGate() == moe::Gate::interleaved ? GateRows::interleaved : GateRows::halves;
-}
-
 /// What the rows of a product are, and what they are multiplied as.
 struct RowTypes {
   Rows rows = Rows::f32;
@@ -52,10 +25,10 @@ struct RowTypes {
 };
 
 /// `mayRound` is the model's permission to round them to int8.
-RowTypes chooseRows(const KernelTable &table, const PackedMatrices &matrices, Type x,
+RowTypes chooseRows(const CpuKernels &kernels, const PackedMatrices &matrices, Type x,
                     bool mayRound) {
   const PackedLayout &layout = matrices.elements.layout;
-  Activations wanted = table.getOperandTypes().activations;
+  Activations wanted = kernels.getOperandTypes().activations;
   if (wanted == Activations::unstated && mayRound)
     wanted = Activations::int8;
   bool isExact = !matrices.zeros || isInteger(matrices.zeros->layout.element);
@@ -64,15 +37,15 @@ RowTypes chooseRows(const KernelTable &table, const PackedMatrices &matrices, Ty
     return {Rows::int8, {}};
   if (layout.element != WeightType::bf16 || (wanted != Activations::bf16 && !x.isBF16()))
     return {};
-  return {table.getChip().avx512bf16 ? Rows::bf16 : Rows::f32, BFloat16Type::get(x.getContext())};
+  return {kernels.getChip().avx512bf16 ? Rows::bf16 : Rows::f32, BFloat16Type::get(x.getContext())};
 }
 
 /// Rows in int8, their scales and sums; made once for all products of x.
-ValueRange quantised(KernelTable &table, TensorBuilder &b, Value x, const QuantizeRows &spec) {
-  rt::LaunchOp &launch = table.quantised(x, spec.block);
+ValueRange quantised(CpuKernels &kernels, TensorBuilder &b, Value x, const QuantizeRows &spec) {
+  rt::LaunchOp &launch = kernels.quantised(x, spec.block);
   if (launch && launch->getBlock() == b.getInsertionBlock())
     return launch.getResults();
-  func::FuncOp kernel = table.kernel(spec);
+  func::FuncOp kernel = kernels.kernel(spec);
   OpFoldResult rows = b.size(x, 0);
   Value input = b.castTo(converted(b, x, b.getF32Type()), tensorOf(spec.k, b.getF32Type()));
   SmallVector<Value> outputs;
@@ -91,48 +64,21 @@ ValueRange quantised(KernelTable &table, TensorBuilder &b, Value x, const Quanti
 }
 
 /// The rows as the kernel takes them.
-SmallVector<Value> rowOperands(KernelTable &table, TensorBuilder &b, Value x, const Matmul &matmul,
+SmallVector<Value> rowOperands(CpuKernels &kernels, TensorBuilder &b, Value x, const Matmul &matmul,
                                const RowTypes &types) {
   int64_t k = matmul.layout.k;
   if (types.rows == Rows::int8)
-    return quantised(table, b, x, {k, matmul.block()});
+    return quantised(kernels, b, x, {k, matmul.block()});
   if (types.rounded)
     x = converted(b, x, types.rounded);
   Type element = types.rows == Rows::bf16 ? types.rounded : b.getF32Type();
   return {b.castTo(converted(b, x, element), tensorOf(k, element))};
 }
 
-/// The matrices as the kernel takes them.
-SmallVector<Value> matrixOperands(KernelTable &table, TensorBuilder &b,
-                                  const PackedMatrices &matrices) {
-  SmallVector<Value> operands{table.packedWeight(b, matrices.elements, matrices.name + ".packed")};
-  if (matrices.scales)
-    operands.push_back(table.packedWeight(b, *matrices.scales, matrices.name + ".scales"));
-  if (matrices.zeros)
-    operands.push_back(table.packedWeight(b, *matrices.zeros, matrices.name + ".zeros"));
-  return operands;
-}
-
-/// [bias | bias_up] as one tensor [groups,n] of f32, null without biases.
-Value joinedBias(TensorBuilder &b, moe::GroupedMatmulOp op, const PackedLayout &layout) {
-  Value bias = op.getBias(), up = op.getBiasUp();
-  if (!bias)
-    return bias;
-  bias = converted(b, bias, b.getF32Type());
-  if (!op.getWUp())
-    return bias;
-  up = converted(b, up, b.getF32Type());
-  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
-  OpFoldResult groups = b.getIndexAttr(layout.groups), half = b.getIndexAttr(layout.n / 2);
-  Value joined = tensor::EmptyOp::create(b, {layout.groups, layout.n}, b.getF32Type());
-  joined = tensor::InsertSliceOp::create(b, bias, joined, {zero, zero}, {groups, half}, {one, one});
-  return tensor::InsertSliceOp::create(b, up, joined, {zero, half}, {groups, half}, {one, one});
-}
-
 /// The product that multiplies rows of type `x` by the matrices; of what they
 /// are rounded to depends how they are packed.
-Matmul productOf(const KernelTable &table, PackedMatrices &matrices, const RowTypes &types) {
-  matrices.setWidth(matmulTile(table.getChip(), types.rows).width());
+Matmul productOf(const CpuKernels &kernels, PackedMatrices &matrices, const RowTypes &types) {
+  matrices.setWidth(matmulTile(kernels.getChip(), types.rows).width());
   Matmul matmul{.layout = matrices.elements.layout, .x = types.rows};
   if (matrices.scales)
     matmul.scales = matrices.scales->packed().element;
@@ -143,30 +89,30 @@ Matmul productOf(const KernelTable &table, PackedMatrices &matrices, const RowTy
 
 } // namespace
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, linalg::MatmulOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, linalg::MatmulOp op) {
   Value x = op.getInputs()[0], w = op.getInputs()[1], init = op.getOutputs()[0];
   if (op.hasUserDefinedMaps() || !elementOf(init).isF32() || !isZeroFill(init) ||
       !isa<FloatType>(elementOf(x)) || elementOf(x).isF64())
     return failure();
   std::optional<PackedMatrices> matrices =
-      PackedMatrices::ofTransposed(w, table.getOperandTypes().weights);
+      PackedMatrices::ofTransposed(w, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
-  RowTypes types = chooseRows(table, *matrices, elementOf(x), /*mayRound=*/false);
-  Matmul matmul = productOf(table, *matrices, types);
+  RowTypes types = chooseRows(kernels, *matrices, elementOf(x), /*mayRound=*/false);
+  Matmul matmul = productOf(kernels, *matrices, types);
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   OpFoldResult rows = b.size(x, 0);
-  SmallVector<Value> inputs = rowOperands(table, b, x, matmul, types);
-  inputs.append(matrixOperands(table, b, *matrices));
+  SmallVector<Value> inputs = rowOperands(kernels, b, x, matmul, types);
+  inputs.append(matrixOperands(kernels, b, *matrices));
   int64_t n = matmul.layout.n;
-  Value y = launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
+  Value y = launch(b, kernels.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
                    tensorOf(n, b.getF32Type()), {rows, b.getIndexAttr(n)}, "matmul");
   rewriter.replaceOp(op, b.castTo(y, op.getResult(0).getType()));
   return success();
 }
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
   Type x = elementOf(op.getX());
   if (op.getInputScales() || op.getExperts() || x.isF64() || op.getElement().isF64())
     return failure();
@@ -175,11 +121,11 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::Grou
   int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
   std::optional<PackedMatrices> matrices =
       PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
-                         gateRows(op.getActivationAttr()), table.getOperandTypes().weights);
+                         gateRows(op.getActivationAttr()), kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
-  RowTypes types = chooseRows(table, *matrices, x, op.getInt8Rows());
-  Matmul matmul = productOf(table, *matrices, types);
+  RowTypes types = chooseRows(kernels, *matrices, x, op.getInt8Rows());
+  Matmul matmul = productOf(kernels, *matrices, types);
   matmul.hasRows = static_cast<bool>(op.getSlots());
   matmul.rowDivisor = static_cast<int64_t>(op.getSlotsPerRow());
   matmul.hasOffsets = static_cast<bool>(op.getOffsets());
@@ -191,19 +137,19 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::Grou
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
-  SmallVector<Value> inputs = rowOperands(table, b, op.getX(), matmul, types);
+  SmallVector<Value> inputs = rowOperands(kernels, b, op.getX(), matmul, types);
   if (op.getSlots())
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
   int64_t offsets = inputs.size();
   if (op.getOffsets())
     inputs.push_back(b.castTo(op.getOffsets(), RankedTensorType::get({layout.groups + 1}, i32)));
-  inputs.append(matrixOperands(table, b, *matrices));
-  if (Value bias = joinedBias(b, op, layout))
+  inputs.append(matrixOperands(kernels, b, *matrices));
+  if (Value bias = joinedBias(b, op))
     inputs.push_back(b.castTo(bias, RankedTensorType::get({layout.groups, layout.n}, f32)));
   OpFoldResult rows = b.size(op.getSlots() ? op.getSlots() : op.getX(), 0);
   int64_t columns = layout.resultColumns();
   Value y =
-      launch(b, table.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
+      launch(b, kernels.kernel(matmul), matmul.grid(b, b.getLoc(), b.index(rows)), inputs,
              tensorOf(columns, f32), {rows, b.getIndexAttr(columns)}, op->getName().getStringRef());
   // Profiles tell an expert's tokens once: where they are gathered.
   if (op.getSlots() && op.getOffsets())

@@ -1,12 +1,12 @@
 //===- SelectCacheAppend.cpp - caches grow by a kernel ---------------------===//
 #include "lib/kernels/cpu/CacheAppend.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
 namespace moec {
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::CacheAppendOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::CacheAppendOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   auto dest = cast<RankedTensorType>(op.getDest().getType());
   CacheAppend append{.element = dest.getElementType(),
@@ -26,7 +26,7 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Cac
     inputs.push_back(b.castTo(op.getLengths(), RankedTensorType::get(kDynamic, b.getI64Type())));
   Value grid = append.grid(b, b.getLoc(), b.index(b.size(op.getDest(), 0)),
                            b.index(b.size(op.getDest(), 2)));
-  Value y = launch(b, table.kernel(append), grid, inputs, b.castTo(op.getDest(), cache),
+  Value y = launch(b, kernels.kernel(append), grid, inputs, b.castTo(op.getDest(), cache),
                    op->getName().getStringRef())[0];
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();

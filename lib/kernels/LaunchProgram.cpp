@@ -1,4 +1,4 @@
-#include "lib/kernels/cpu/LaunchProgram.h"
+#include "lib/kernels/LaunchProgram.h"
 
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -1,6 +1,6 @@
 //===- SelectRoute.cpp - routers become one kernel -------------------------===//
 #include "lib/kernels/cpu/Route.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
@@ -9,7 +9,7 @@ namespace moec {
 /// A kernel holds the scores of a token on the stack.
 static constexpr int64_t kMaxExperts = 4096;
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::RouteOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::RouteOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   auto elementOf = [](Value tensor) {
     return tensor ? cast<RankedTensorType>(tensor.getType()).getElementType() : Type();
@@ -40,7 +40,7 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::Rout
     return b.castTo(empty, typeOf(topK, element));
   };
   SmallVector<Value> outputs{output(b.getI32Type()), output(b.getF32Type())};
-  SmallVector<Value> results = launch(b, table.kernel(route), b.index(tokens), inputs, outputs,
+  SmallVector<Value> results = launch(b, kernels.kernel(route), b.index(tokens), inputs, outputs,
                                       op->getName().getStringRef());
   rewriter.replaceOp(op, {b.castTo(results[0], op.getIds().getType()),
                           b.castTo(results[1], op.getWeights().getType())});

@@ -1,12 +1,12 @@
 //===- SelectRope.cpp - heads are rotated by a kernel ----------------------===//
 #include "lib/kernels/cpu/Rope.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
 namespace moec {
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::RopeOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::RopeOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   auto x = cast<RankedTensorType>(op.getX().getType());
   auto cache = cast<RankedTensorType>(op.getCos().getType());
@@ -35,7 +35,7 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Rop
   SmallVector<OpFoldResult> sizes = b.sizes(op.getX());
   Value tokens = b.mul(b.index(sizes[0]), b.index(sizes[1]));
   Value y =
-      launch(b, table.kernel(rope), tokens, inputs, type, sizes, op->getName().getStringRef());
+      launch(b, kernels.kernel(rope), tokens, inputs, type, sizes, op->getName().getStringRef());
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();
 }

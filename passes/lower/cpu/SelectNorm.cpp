@@ -1,6 +1,6 @@
 //===- SelectNorm.cpp - rows are normalised by a kernel --------------------===//
 #include "lib/kernels/cpu/Norm.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
@@ -105,7 +105,7 @@ std::optional<int64_t> widthOf(Value x, int64_t axis) {
 
 } // namespace
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::RmsNormOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::RmsNormOp op) {
   int64_t axis = op.getAxis();
   std::optional<int64_t> width = widthOf(op.getX(), axis);
   Type element = typeOf(op.getX()).getElementType();
@@ -118,13 +118,14 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Rms
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   NormLaunch rows(b, op.getX(), axis, *width);
-  Value y = launch(b, table.kernel(norm), rows.grid(), {rows.input(), rows.vectorOf(op.getScale())},
-                   rows.rowsOutput(element), op->getName().getStringRef())[0];
+  Value y =
+      launch(b, kernels.kernel(norm), rows.grid(), {rows.input(), rows.vectorOf(op.getScale())},
+             rows.rowsOutput(element), op->getName().getStringRef())[0];
   rewriter.replaceOp(op, rows.restored(y, op.getType()));
   return success();
 }
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::LayerNormOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::LayerNormOp op) {
   int64_t axis = op.getAxis();
   std::optional<int64_t> width = widthOf(op.getX(), axis);
   Type element = typeOf(op.getX()).getElementType();
@@ -148,7 +149,7 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Lay
   if (norm.hasStatistics)
     outputs.append({rows.statisticOutput(), rows.statisticOutput()});
   SmallVector<Value> results =
-      launch(b, table.kernel(norm), rows.grid(), inputs, outputs, op->getName().getStringRef());
+      launch(b, kernels.kernel(norm), rows.grid(), inputs, outputs, op->getName().getStringRef());
   rewriter.replaceAllUsesWith(op.getResult(), rows.restored(results[0], op.getResult().getType()));
   if (norm.hasStatistics) {
     Value mean = op.getMean(), inverse = op.getInverse();

@@ -8,7 +8,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace moec {
@@ -39,7 +39,7 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     }
     if (!main)
       return;
-    KernelTable table(getOperation(), *known, *operands);
+    CpuKernels kernels(getOperation(), *known, *operands);
     SmallVector<Operation *> operations;
     main.walk([&](Operation *op) { operations.push_back(op); });
     IRRewriter rewriter(&getContext());
@@ -47,7 +47,7 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
       llvm::TypeSwitch<Operation *>(op)
           .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::RouteOp,
                 attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp, attn::RmsNormOp,
-                attn::RopeOp>([&](auto op) { (void)selectKernel(table, rewriter, op); });
+                attn::RopeOp>([&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };
 

@@ -1,6 +1,6 @@
 //===- SelectCombine.cpp - the rows of a token are summed by a kernel ------===//
 #include "lib/kernels/cpu/Combine.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
@@ -9,7 +9,7 @@ namespace moec {
 /// A kernel holds the slots of a token in registers.
 static constexpr int64_t kMaxTopK = 32;
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::CombineOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::CombineOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   auto rows = cast<RankedTensorType>(op.getRows().getType());
   Combine combine{.rows = rows.getElementType(),
@@ -34,7 +34,7 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, moe::Comb
   if (op.getAddend())
     inputs.push_back(b.castTo(op.getAddend(), result));
   OpFoldResult tokens = b.size(op.getPositions(), 0);
-  Value y = launch(b, table.kernel(combine), b.index(tokens), inputs, result,
+  Value y = launch(b, kernels.kernel(combine), b.index(tokens), inputs, result,
                    {tokens, b.getIndexAttr(combine.hidden)}, op->getName().getStringRef());
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();

@@ -1,6 +1,6 @@
 //===- SelectAttention.cpp - attention becomes one kernel ------------------===//
 #include "lib/kernels/cpu/Attention.h"
-#include "passes/lower/KernelTable.h"
+#include "passes/lower/cpu/CpuKernels.h"
 
 using namespace mlir;
 
@@ -60,7 +60,7 @@ Value widened(TensorBuilder &b, Value operand) {
 
 } // namespace
 
-LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::AttentionOp op) {
+LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::AttentionOp op) {
   std::optional<Attention> attention = attentionOf(op);
   if (!attention)
     return failure();
@@ -90,8 +90,8 @@ LogicalResult selectKernel(KernelTable &table, RewriterBase &rewriter, attn::Att
   auto type =
       RankedTensorType::get({kDynamic, kDynamic, heads, attention->valueDepth}, attention->element);
   Value grid = attention->grid(b, b.getLoc(), b.index(sizes[0]), b.index(sizes[1]));
-  Value y =
-      launch(b, table.kernel(*attention), grid, inputs, type, sizes, op->getName().getStringRef());
+  Value y = launch(b, kernels.kernel(*attention), grid, inputs, type, sizes,
+                   op->getName().getStringRef());
   rewriter.replaceOp(op, b.castTo(y, op.getType()));
   return success();
 }

@@ -1,0 +1,275 @@
+#include "lib/kernels/cuda/MatmulUnit.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moec::cuda {
+namespace {
+
+/// Elements of an i32 vector, or the i32 itself.
+SmallVector<Value> wordsOf(BlockBuilder &b, Value value) {
+  auto type = dyn_cast<VectorType>(value.getType());
+  if (!type)
+    return {value};
+  SmallVector<Value> words;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    words.push_back(vector::ExtractOp::create(b, value, i));
+  return words;
+}
+
+/// So many bytes as i32s.
+SmallVector<Value> loadWords(BlockBuilder &b, Value pointer, int64_t bytes) {
+  Type i32 = b.getI32Type();
+  return wordsOf(b, b.load(bytes == 4 ? i32 : VectorType::get(bytes / 4, i32), pointer));
+}
+
+/// The bytes of 8 integers, two in each i32: a byte in each 16 bits, ascending.
+SmallVector<Value> integerPairs(BlockBuilder &b, ArrayRef<Value> packed, WeightType type) {
+  constexpr uint32_t kLowBytes = 0x4140, kHighBytes = 0x4342;
+  SmallVector<Value> pairs;
+  for (Value word : packed)
+    for (uint32_t selector : {kLowBytes, kHighBytes})
+      pairs.push_back(b.permuteBytes(word, selector));
+  if (type == WeightType::int8)
+    return pairs;
+  // The low digits of four bytes are the first four columns, the high ones the
+  // others.
+  for (size_t i = 0; i < 2; ++i)
+    pairs.push_back(arith::ShRUIOp::create(b, pairs[i], b.i32(4)));
+  for (Value &pair : pairs)
+    pair = b.masked(pair, 0x000f000f);
+  return pairs;
+}
+
+/// Multiplies by mma.m16n8k16: the thread with t = lane % 4 and g = lane / 4
+/// has the sums of rows g and g + 8 for tokens 2t and 2t + 1 of each 8. Of each
+/// four words it reads word t, whose columns are those of t in two products: the
+/// order of columns is free as long as both operands have it.
+class TensorCoreUnit : public MatmulUnit {
+public:
+  TensorCoreUnit(BlockBuilder &b, const Matmul &matmul, const MatmulStage &stage)
+      : MatmulUnit(b, matmul, stage) {
+    Value lane = b.lane();
+    Value group = b.divided(lane, 4), place = b.remainder(lane, 4);
+    rows_ = {group, b.add(group, b.i32(8))};
+    for (int64_t token = 0; token < matmul.tile.tokens; token += 8)
+      for (int64_t i = 0; i < 2; ++i)
+        tokens_.push_back(b.add(b.mul(place, b.i32(2)), b.i32(token + i)));
+    Value row = b.add(b.mul(b.warp(), b.i32(kWarpRows)), group);
+    matrixBase = b.add(b.mul(place, b.i32(stage.wordPitch)), b.mul(row, b.i32(stage.wordBytes)));
+    tokenBase = b.add(b.mul(place, b.i32(stage.chunkPitch)), b.mul(group, b.i32(16)));
+  }
+
+  void multiply(Value base, int64_t from, int64_t to, ArrayRef<Value> zeros,
+                MutableArrayRef<Value> sums) override {
+    Value matrix = b.at(base, matrixBase), tokens = b.at(base, tokenBase);
+    for (int64_t word = from; word < to; word += kWordsTogether) {
+      SmallVector<SmallVector<Value>> rows;
+      for (size_t half = 0; half < 2; ++half)
+        for (size_t i = 0; i < 2; ++i) {
+          Value pointer = b.at(matrix, wordAt(word, half, 8 * i));
+          rows.push_back(columns(loadWords(b, pointer, stage.wordBytes),
+                                 zeros.empty() ? Value() : zeros[half * 2 + i]));
+        }
+      for (int64_t token = 0; token < matmul.tile.tokens; token += 8) {
+        SmallVector<Value> column = loadWords(b, b.at(tokens, chunkAt(word, token)), 16);
+        for (size_t half = 0; half < 2; ++half)
+          multiplyTile(ArrayRef(rows).slice(2 * half, 2), column, half, token / 8, sums);
+      }
+    }
+  }
+
+private:
+  static constexpr int64_t kWordsTogether = 4;
+
+  /// 32 columns of 16 rows by those of 8 tokens.
+  void multiplyTile(ArrayRef<SmallVector<Value>> rows, ArrayRef<Value> column, size_t half,
+                    size_t tile, MutableArrayRef<Value> sums) {
+    std::array<size_t, 4> at;
+    for (size_t i = 0; i < 4; ++i)
+      at[i] = sumIndex(half, i / 2, 2 * tile + i % 2);
+    for (size_t step = 0; step < 4; step += 2) {
+      std::array<Value, 4> a{rows[0][step], rows[1][step], rows[0][step + 1], rows[1][step + 1]};
+      std::array<Value, 4> sum{sums[at[0]], sums[at[1]], sums[at[2]], sums[at[3]]};
+      sum = b.multiplyTile(matmul.x, a, column.slice(step, 2), sum);
+      for (size_t i = 0; i < 4; ++i)
+        sums[at[i]] = sum[i];
+    }
+  }
+
+  /// 8 columns of a row as 4 words of x's type; integers less their zero point,
+  /// exactly.
+  SmallVector<Value> columns(SmallVector<Value> packed, Value zero) {
+    WeightType type = matmul.layout.element;
+    if (!isInteger(type))
+      return packed;
+    SmallVector<Value> words = integerPairs(b, packed, type);
+    for (Value &word : words)
+      word = type == WeightType::int8 && matmul.x.isBF16() ? bf16OfBytes(word, zero)
+                                                           : ofDigits(word, zero);
+    return words;
+  }
+
+  /// Integers of fewer bits than a float has digits are the last of these: with
+  /// the exponent of 2^digits before them they are 2^digits + q.
+  Value ofDigits(Value pair, Value zero) {
+    uint32_t one = matmul.x.isBF16() ? 0x43004300 : 0x64006400;
+    constexpr uint32_t kSigns = 0x80008000;
+    Value floats = b.masked(pair, 0xffffffff, one);
+    Value offset;
+    if (zero) {
+      Value both = b.mul(zero, b.i32(0x00010001));
+      offset = b.masked(both, 0xffffffff, one | kSigns);
+    } else {
+      uint32_t standard = defaultZero(matmul.layout.element);
+      offset = b.i32((standard << 16 | standard) | one | kSigns);
+    }
+    return sum(floats, offset);
+  }
+
+  /// A byte has a bit more than that: the digits give its low seven bits, and
+  /// what is subtracted depends on the eighth. 128 + low - (high ? 128 : 256) is
+  /// q - 128, which becomes q - zero.
+  Value bf16OfBytes(Value pair, Value zero) {
+    constexpr uint32_t k128 = 0x43004300, kMinus128 = 0xc300c300, kHigh = 0x00800080;
+    Value low = b.masked(pair, 0x007f007f, k128);
+    Value isLow = arith::XOrIOp::create(b, pair, b.i32(kHigh));
+    Value result = sum(low, b.masked(isLow, kHigh, kMinus128));
+    if (!zero)
+      return result;
+    Value rest = b.convert(b.sub(b.i32(128), zero), b.getF32Type());
+    Value both = vector::BroadcastOp::create(b, pairType(), b.convert(rest, matmul.x));
+    return sum(result, b.bitcast(both, b.getI32Type()));
+  }
+
+  VectorType pairType() const { return VectorType::get(2, matmul.x); }
+
+  /// Of two elements in each word. Every chip has fused multiply-adds for these.
+  Value sum(Value lhs, Value rhs) {
+    Value one = LLVM::ConstantOp::create(
+        b, pairType(), DenseElementsAttr::get(pairType(), b.getFloatAttr(matmul.x, 1.0)));
+    Value result = LLVM::FMAOp::create(b, pairType(), b.bitcast(lhs, pairType()), one,
+                                       b.bitcast(rhs, pairType()));
+    return b.bitcast(result, b.getI32Type());
+  }
+
+  /// Of the thread's first row and token in a stage, in bytes.
+  Value matrixBase, tokenBase;
+};
+
+/// Multiplies in f32: the thread with t = lane % 8 and g = lane / 8 has the sums
+/// of rows g, g + 4, ... for tokens t, t + 8, ...
+class MultiplyAddUnit : public MatmulUnit {
+public:
+  MultiplyAddUnit(BlockBuilder &b, const Matmul &matmul, const MatmulStage &stage)
+      : MatmulUnit(b, matmul, stage) {
+    Value lane = b.lane();
+    Value group = b.divided(lane, 8), place = b.remainder(lane, 8);
+    for (int64_t row = 0; row < kWarpRows; row += kRowStep)
+      rows_.push_back(b.add(group, b.i32(row)));
+    for (int64_t token = 0; token < matmul.tile.tokens; token += 8)
+      tokens_.push_back(b.add(place, b.i32(token)));
+    Value row = b.add(b.mul(b.warp(), b.i32(kWarpRows)), group);
+    matrixBase = b.mul(row, b.i32(stage.wordBytes));
+    tokenBase = b.mul(place, b.i32(16));
+  }
+
+  void multiply(Value base, int64_t from, int64_t to, ArrayRef<Value> zeros,
+                MutableArrayRef<Value> sums) override {
+    SmallVector<Value> result =
+        b.forEach(b.i32(from), b.i32(to), 1, sums, [&](Value word, MutableArrayRef<Value> sums) {
+          Value matrix = b.at(base, b.add(matrixBase, b.mul(word, b.i32(stage.wordPitch))));
+          int64_t chunks = stage.tokenChunks / stage.words;
+          Value tokens =
+              b.at(base, b.add(tokenBase, b.mul(word, b.i32(chunks * stage.chunkPitch))));
+          multiplyWord(matrix, tokens, zeros, sums);
+        });
+    llvm::copy(result, sums.begin());
+  }
+
+private:
+  static constexpr int64_t kRowStep = 4;
+
+  void multiplyWord(Value matrix, Value tokens, ArrayRef<Value> zeros,
+                    MutableArrayRef<Value> sums) {
+    SmallVector<SmallVector<Value>> rows, columns;
+    for (size_t half = 0; half < 2; ++half)
+      for (size_t row = 0; row < rows_.size(); ++row)
+        rows.push_back(floats(b.at(matrix, wordAt(0, half, kRowStep * row)),
+                              zeros.empty() ? Value() : zeros[half * rows_.size() + row]));
+    for (size_t token = 0; token < tokens_.size(); ++token) {
+      auto &column = columns.emplace_back();
+      for (int64_t chunk = 0; chunk < stage.tokenChunks / stage.words; ++chunk)
+        llvm::append_range(column,
+                           loadFloats(b.at(tokens, chunkAt(chunk, 8 * token)), 4, b.getF32Type()));
+    }
+    for (int64_t k = 0; k < stage.wordColumns; ++k)
+      for (auto [row, values] : llvm::enumerate(rows))
+        for (auto [token, column] : llvm::enumerate(columns)) {
+          Value &sum = sums[row * columns.size() + token];
+          sum = b.multiplyAdd(values[k], column[k], sum);
+        }
+  }
+
+  /// Elements in f32.
+  SmallVector<Value> loadFloats(Value pointer, int64_t count, Type element) {
+    Value loaded = b.load(VectorType::get(count, element), pointer);
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < count; ++i)
+      values.push_back(b.convert(vector::ExtractOp::create(b, loaded, i), b.getF32Type()));
+    return values;
+  }
+
+  /// A word of a row; integers less their zero point, exactly.
+  SmallVector<Value> floats(Value pointer, Value zero) {
+    switch (matmul.layout.element) {
+    case WeightType::f32:
+      return loadFloats(pointer, stage.wordColumns, b.getF32Type());
+    case WeightType::f16:
+      return loadFloats(pointer, stage.wordColumns, b.getF16Type());
+    case WeightType::bf16:
+      return loadFloats(pointer, stage.wordColumns, b.getBF16Type());
+    default:
+      break;
+    }
+    // 2^23 has as many digits behind it as integers have bits, and more.
+    constexpr uint32_t kTwoTo23 = 0x4b000000, kSign = 0x80000000;
+    WeightType type = matmul.layout.element;
+    Value offset = zero ? b.masked(zero, 0xffffffff, kTwoTo23 | kSign)
+                        : b.i32(kTwoTo23 | kSign | defaultZero(type));
+    offset = b.bitcast(offset, b.getF32Type());
+    SmallVector<Value> values;
+    for (Value pair : integerPairs(b, loadWords(b, pointer, stage.wordBytes), type))
+      for (Value bits : {b.masked(pair, 0xffff, kTwoTo23),
+                         b.masked(arith::ShRUIOp::create(b, pair, b.i32(16)), 0xffff, kTwoTo23)})
+        values.push_back(b.add(b.bitcast(bits, b.getF32Type()), offset));
+    return values;
+  }
+
+  Value matrixBase, tokenBase;
+};
+
+} // namespace
+
+MatmulStage::MatmulStage(const Matmul &matmul) {
+  // So far apart that four chunks of two rows, or of one, fill all banks.
+  constexpr int64_t kPadding = 32;
+  const PackedLayout &layout = matmul.layout;
+  wordColumns = layout.together;
+  wordBytes = wordColumns * bitsOf(layout.element) / 8;
+  int64_t tokenColumns = 128 / matmul.x.getIntOrFloatBitWidth();
+  tokenChunks = columns() / tokenColumns;
+  wordPitch = 2 * kWarpRows * matmul.tile.warps * wordBytes + kPadding;
+  chunkPitch = matmul.tile.tokens * 16 + kPadding;
+}
+
+std::unique_ptr<MatmulUnit> createMatmulUnit(BlockBuilder &b, const Matmul &matmul,
+                                             const MatmulStage &stage) {
+  if (matmul.x.isF32())
+    return std::make_unique<MultiplyAddUnit>(b, matmul, stage);
+  return std::make_unique<TensorCoreUnit>(b, matmul, stage);
+}
+
+} // namespace moec::cuda

@@ -1,0 +1,42 @@
+#include "lib/kernels/cuda/NvvmEffects.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+
+namespace moec::cuda {
+namespace {
+
+using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
+
+/// Copies memory, or waits for other threads: nothing passes it.
+template <typename Op>
+struct ReadsAndWrites : MemoryEffectOpInterface::ExternalModel<ReadsAndWrites<Op>, Op> {
+  void getEffects(Operation *, Effects &effects) const {
+    effects.emplace_back(MemoryEffects::Read::get());
+    effects.emplace_back(MemoryEffects::Write::get());
+  }
+};
+
+/// Works on registers alone.
+template <typename Op>
+struct LeavesMemory : MemoryEffectOpInterface::ExternalModel<LeavesMemory<Op>, Op> {
+  void getEffects(Operation *, Effects &) const {}
+};
+
+template <template <typename> typename Model, typename... Ops> void attach(MLIRContext *context) {
+  (Ops::template attachInterface<Model<Ops>>(*context), ...);
+}
+
+} // namespace
+
+void registerNvvmEffects(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, NVVM::NVVMDialect *) {
+    attach<ReadsAndWrites, NVVM::Barrier0Op, NVVM::CpAsyncCommitGroupOp, NVVM::CpAsyncOp,
+           NVVM::CpAsyncWaitGroupOp, NVVM::ShflOp, NVVM::SyncWarpOp, NVVM::VoteSyncOp>(context);
+    attach<LeavesMemory, NVVM::MmaOp>(context);
+  });
+}
+
+} // namespace moec::cuda

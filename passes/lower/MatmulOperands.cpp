@@ -1,0 +1,62 @@
+#include "passes/lower/MatmulOperands.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace moec {
+
+Type elementOf(Value tensor) { return cast<ShapedType>(tensor.getType()).getElementType(); }
+
+RankedTensorType tensorOf(int64_t columns, Type element) {
+  return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
+}
+
+bool isZeroFill(Value tensor) {
+  auto fill = tensor.getDefiningOp<linalg::FillOp>();
+  return fill && matchPattern(fill.value(), m_AnyZeroFloat());
+}
+
+Value converted(TensorBuilder &b, Value tensor, Type element) {
+  if (elementOf(tensor) == element)
+    return tensor;
+  SmallVector<unsigned> dims = llvm::to_vector(llvm::seq<unsigned>(0, b.sizes(tensor).size()));
+  return b.compute(b.sizes(tensor), {{tensor, dims}}, element,
+                   [&](TensorBuilder &b, ValueRange v) { return b.convert(v[0], element); });
+}
+
+GateRows gateRows(moe::ActivationAttr activation) {
+  if (!activation || activation.getGate() == moe::Gate::none)
+    return GateRows::none;
+  return activation.getGate() == moe::Gate::interleaved ? GateRows::interleaved : GateRows::halves;
+}
+
+SmallVector<Value> matrixOperands(KernelTable &kernels, TensorBuilder &b,
+                                  const PackedMatrices &matrices) {
+  SmallVector<Value> operands{
+      kernels.packedWeight(b, matrices.elements, matrices.name + ".packed")};
+  if (matrices.scales)
+    operands.push_back(kernels.packedWeight(b, *matrices.scales, matrices.name + ".scales"));
+  if (matrices.zeros)
+    operands.push_back(kernels.packedWeight(b, *matrices.zeros, matrices.name + ".zeros"));
+  return operands;
+}
+
+Value joinedBias(TensorBuilder &b, moe::GroupedMatmulOp op) {
+  Value bias = op.getBias(), up = op.getBiasUp();
+  if (!bias)
+    return bias;
+  bias = converted(b, bias, b.getF32Type());
+  if (!op.getWUp())
+    return bias;
+  up = converted(b, up, b.getF32Type());
+  ArrayRef<int64_t> shape = cast<ShapedType>(bias.getType()).getShape();
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  OpFoldResult groups = b.getIndexAttr(shape[0]), half = b.getIndexAttr(shape[1]);
+  Value joined = tensor::EmptyOp::create(b, {shape[0], 2 * shape[1]}, b.getF32Type());
+  joined = tensor::InsertSliceOp::create(b, bias, joined, {zero, zero}, {groups, half}, {one, one});
+  return tensor::InsertSliceOp::create(b, up, joined, {zero, half}, {groups, half}, {one, one});
+}
+
+} // namespace moec

@@ -1,0 +1,58 @@
+//===- SelectCudaKernels.cpp - operations that have a kernel of blocks get it -===//
+#include "passes/Passes.h"
+
+#include "lib/kernels/cuda/BlockBuilder.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/lower/cuda/CudaKernels.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace moec {
+#define GEN_PASS_DEF_SELECTCUDAKERNELSPASS
+#include "passes/Passes.h.inc"
+} // namespace moec
+
+using namespace mlir;
+
+namespace moec {
+namespace {
+
+struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernelsPass> {
+  using SelectCudaKernelsPassBase::SelectCudaKernelsPassBase;
+
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    std::optional<OperandTypes> operands = OperandTypes::parse(weights, activations);
+    if (!operands || operands->activations == OperandTypes::Activations::int8) {
+      getOperation().emitError("no kernel of blocks has weights '")
+          << weights << "' and activations '" << activations << "'";
+      return signalPassFailure();
+    }
+    if (!main)
+      return;
+    CudaKernels kernels(getOperation(), *operands);
+    SmallVector<Operation *> operations;
+    main.walk([&](Operation *op) { operations.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (Operation *op : operations)
+      llvm::TypeSwitch<Operation *>(op).Case<linalg::MatmulOp, moe::GroupedMatmulOp>(
+          [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
+  }
+};
+
+} // namespace
+
+void CudaKernels::declareSharedMemory() {
+  ModuleOp module = getModule();
+  if (module.lookupSymbol(cuda::kSharedMemory))
+    return;
+  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+  cuda::declareSharedMemory(builder, builder.getUnknownLoc());
+}
+
+} // namespace moec

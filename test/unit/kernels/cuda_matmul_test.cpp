@@ -1,0 +1,205 @@
+// Products by blocks of threads are right for every type of weights and rows,
+// and a row's bits depend neither on the tile nor on the rows around it.
+// MOEC_TEST_CHIP says what they are compiled for.
+#include "lib/kernels/cuda/Matmul.h"
+#include "test/unit/kernels/device_program.h"
+#include "test/unit/kernels/matmul_cases.h"
+#include "gtest/gtest.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace moec;
+using namespace moec::test;
+
+namespace {
+
+struct Operands {
+  WeightType weights;
+  moec_element_type rows = MOEC_F32;
+  int64_t block = 0;
+  WeightType scales = WeightType::f32;
+  bool hasZeros = false;
+};
+
+std::vector<Operands> allOperands() {
+  using enum WeightType;
+  std::vector<Operands> list{{f32}, {f16}, {bf16}, {bf16, MOEC_BF16}, {f16, MOEC_F16}};
+  for (moec_element_type rows : {MOEC_F32, MOEC_BF16, MOEC_F16})
+    for (Operands each : std::initializer_list<Operands>{{int8, rows, 0, f32},
+                                                         {int8, rows, 128, bf16, true},
+                                                         {int4, rows, 32, f16},
+                                                         {int4, rows, 64, f32, true}})
+      list.push_back(each);
+  return list;
+}
+
+class CudaMatmulTest : public testing::Test {
+protected:
+  CudaMatmulTest() { context.loadDialect<moe::MoeDialect>(); }
+
+  Type typeOf(moec_element_type type) {
+    Builder b(&context);
+    return type == MOEC_F32   ? Type(b.getF32Type())
+           : type == MOEC_F16 ? Type(b.getF16Type())
+                              : Type(b.getBF16Type());
+  }
+
+  cuda::Matmul matmulOf(const Operands &operands, int64_t groups, int64_t n, int64_t k,
+                        GateRows gate = GateRows::none) {
+    PackedLayout layout{groups, n, k, cuda::kPanel, gate, operands.weights};
+    layout.together = cuda::Matmul::columnsOfWord(operands.weights);
+    layout.block = operands.block;
+    cuda::Matmul matmul{.layout = layout,
+                        .x = typeOf(operands.rows),
+                        .y = typeOf(MOEC_F32),
+                        .scales = operands.scales,
+                        .hasZeros = operands.hasZeros};
+    EXPECT_TRUE(matmul.isSupported());
+    return matmul;
+  }
+
+  static MatrixTypes matricesOf(const cuda::Matmul &matmul) {
+    return {matmul.layout, matmul.scales,
+            matmul.hasZeros ? std::optional(WeightType::int8) : std::nullopt};
+  }
+
+  /// The kernel with the tile of a size, alone.
+  static std::unique_ptr<DeviceProgram> programOf(cuda::Matmul matmul, cuda::TileSize size) {
+    matmul.tile = matmul.tileOf(size);
+    // Types of the kernel's own context are not those of the program's.
+    std::string text = launchText(
+        [&](OpBuilder &builder) {
+          cuda::declareSharedMemory(builder, builder.getUnknownLoc());
+          return inContext(matmul, builder).build(builder);
+        },
+        matmul.hasRows ? 1 : 0,
+        [&](OpBuilder &builder, Value rows) {
+          return matmul.grid(builder, builder.getUnknownLoc(), rows);
+        });
+    return std::make_unique<DeviceProgram>(text, testedCudaChip());
+  }
+
+  static cuda::Matmul inContext(cuda::Matmul matmul, Builder &b) {
+    auto translate = [&](Type type) {
+      return type.isF32()   ? Type(b.getF32Type())
+             : type.isF16() ? Type(b.getF16Type())
+                            : Type(b.getBF16Type());
+    };
+    matmul.x = translate(matmul.x);
+    matmul.y = translate(matmul.y);
+    if (moe::ActivationAttr given = matmul.activation)
+      matmul.activation =
+          moe::ActivationAttr::get(b.getContext(), given.getFunction(), given.getGate(),
+                                   given.getAlpha(), given.getBeta(), given.getLimit());
+    return matmul;
+  }
+
+  /// Of sums in f32; and of integers, whose sums are scaled.
+  static constexpr double kLimit = 1e-10;
+
+  MLIRContext context;
+  std::mt19937 random{20240611};
+};
+
+constexpr cuda::TileSize kSizes[] = {cuda::TileSize::few, cuda::TileSize::some,
+                                     cuda::TileSize::many};
+
+std::vector<Array> join(std::vector<Array> list, const std::vector<Array> &more) {
+  list.insert(list.end(), more.begin(), more.end());
+  return list;
+}
+
+/// Odd sizes: the last panel, word, block and tile are parts; rows of 203
+/// columns begin where no vector can be read, rows of 200 where one can.
+TEST_F(CudaMatmulTest, EveryTypeMatchesDoubleInEveryTile) {
+  constexpr int64_t kColumns = 83, kRows = 70;
+  bool isAligned = false;
+  for (const Operands &operands : allOperands()) {
+    isAligned = !isAligned;
+    const int64_t depth = isAligned ? 200 : 203;
+    cuda::Matmul matmul = matmulOf(operands, 1, kColumns, depth);
+    SCOPED_TRACE(matmul.name() + " block " + std::to_string(operands.block));
+    Matrices w = randomMatrices(random, matricesOf(matmul));
+    Array x = randomArray(random, {kRows, depth}, operands.rows);
+    Array expected = zeros({kRows, kColumns});
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t c = 0; c < kColumns; ++c)
+        for (int64_t k = 0; k < depth; ++k)
+          expected.at({r, c}) += x.at({r, k}) * w.weights.at({0, c, k});
+    std::vector<Array> matrices = packed(w, matricesOf(matmul));
+    std::optional<Array> first;
+    for (cuda::TileSize size : kSizes) {
+      std::unique_ptr<DeviceProgram> program = programOf(matmul, size);
+      ASSERT_TRUE(program->valid());
+      std::vector<Array> y = program->run(join({x}, matrices));
+      ASSERT_EQ(y.size(), 1u);
+      if (!first)
+        EXPECT_LT(calcDiff(y[0], expected), kLimit);
+      EXPECT_TRUE(identical(y[0], first.value_or(y[0])));
+      first = y[0];
+      for (int64_t r : {0, 69}) {
+        std::vector<Array> alone = program->run(join({row(x, r)}, matrices));
+        ASSERT_EQ(alone.size(), 1u);
+        EXPECT_TRUE(identical(alone[0], row(y[0], r)));
+      }
+    }
+  }
+}
+
+/// Two slots per row of x, groups of several sizes, one of them empty, and one
+/// slot in no group; gates of both kinds, with bias.
+TEST_F(CudaMatmulTest, EveryTypeIsGroupedWithGateAndBias) {
+  constexpr int64_t kGroups = 4, kInner = 70, kDepth = 72, kTokens = 9;
+  using llvm::APFloat;
+  bool interleaved = false;
+  for (const Operands &operands : allOperands()) {
+    interleaved = !interleaved;
+    cuda::Matmul matmul = matmulOf(operands, kGroups, 2 * kInner, kDepth,
+                                   interleaved ? GateRows::interleaved : GateRows::halves);
+    SCOPED_TRACE(matmul.name() + " block " + std::to_string(operands.block));
+    matmul.hasRows = matmul.hasOffsets = matmul.hasBias = true;
+    matmul.rowDivisor = 2;
+    matmul.activation = moe::ActivationAttr::get(
+        &context, moe::Function::silu, interleaved ? moe::Gate::interleaved : moe::Gate::halves,
+        APFloat(1.702), APFloat(1.0), APFloat(1.5));
+    Matrices w = randomMatrices(random, matricesOf(matmul));
+    Array bias = randomArray(random, {kGroups, 2 * kInner});
+    std::vector<double> order(2 * kTokens);
+    for (size_t i = 0; i < order.size(); ++i)
+      order[i] = i;
+    std::shuffle(order.begin(), order.end(), random);
+    Array slots = array({2 * kTokens}, order, MOEC_I32);
+    Array offsets = array({kGroups + 1}, {0, 1, 1, 9, 17}, MOEC_I32);
+    Array x = randomArray(random, {kTokens, kDepth}, operands.rows);
+    Array expected = zeros({2 * kTokens, kInner});
+    for (int64_t g = 0; g < kGroups; ++g)
+      for (int64_t r = offsets.at({g}); r < offsets.at({g + 1}); ++r)
+        for (int64_t i = 0; i < kInner; ++i) {
+          auto product = [&](int64_t n) {
+            double sum = bias.at({g, n});
+            for (int64_t k = 0; k < kDepth; ++k)
+              sum += x.at({int64_t(order[r]) / 2, k}) * w.weights.at({g, n, k});
+            return sum;
+          };
+          double gate = std::min(product(interleaved ? 2 * i : i), 1.5);
+          double linear = product(interleaved ? 2 * i + 1 : kInner + i);
+          linear = std::min(std::max(linear, -1.5), 1.5) + 1;
+          expected.at({r, i}) = gate / (1 + std::exp(-1.702 * gate)) * linear;
+        }
+    std::vector<Array> inputs =
+        join(join({x, slots, offsets}, packed(w, matricesOf(matmul))), {bias});
+    std::optional<Array> first;
+    for (cuda::TileSize size : kSizes) {
+      std::unique_ptr<DeviceProgram> program = programOf(matmul, size);
+      ASSERT_TRUE(program->valid());
+      std::vector<Array> y = program->run(inputs);
+      ASSERT_EQ(y.size(), 1u);
+      if (!first)
+        EXPECT_LT(calcDiff(y[0], expected), kLimit);
+      EXPECT_TRUE(identical(y[0], first.value_or(y[0])));
+      first = y[0];
+    }
+  }
+}
+
+} // namespace

@@ -63,26 +63,24 @@ constexpr Operands kOperands[] = {
     {"f32", WeightType::f32, false, 0},
 };
 
-constexpr std::pair<const char *, cuda::TileSize> kSizes[] = {{"few", cuda::TileSize::few},
-                                                              {"some", cuda::TileSize::some},
-                                                              {"many", cuda::TileSize::many}};
+constexpr std::pair<const char *, cuda::TileSize> kSizes[] = {
+    {"few", cuda::TileSize::few}, {"some", cuda::TileSize::some}, {"many", cuda::TileSize::many}};
 
 cuda::Matmul matmulOf(MLIRContext &context, const Product &product, const Operands &operands,
                       cuda::TileSize size) {
   Builder b(&context);
   Type element = operands.isBf16 ? Type(b.getBF16Type()) : Type(b.getF32Type());
-  cuda::Matmul matmul{
-      .layout = {.groups = product.groups,
-                 .n = product.n,
-                 .k = product.k,
-                 .width = cuda::kPanel,
-                 .gate = product.isGated ? GateRows::halves : GateRows::none,
-                 .element = operands.weights,
-                 .together = cuda::Matmul::columnsOfWord(operands.weights),
-                 .block = operands.block},
-      .x = element,
-      .y = element,
-      .scales = WeightType::bf16};
+  cuda::Matmul matmul{.layout = {.groups = product.groups,
+                                 .n = product.n,
+                                 .k = product.k,
+                                 .width = cuda::kPanel,
+                                 .gate = product.isGated ? GateRows::halves : GateRows::none,
+                                 .element = operands.weights,
+                                 .together = cuda::Matmul::columnsOfWord(operands.weights),
+                                 .block = operands.block},
+                      .x = element,
+                      .y = element,
+                      .scales = WeightType::bf16};
   matmul.hasOffsets = product.topK != 0;
   matmul.hasRows = product.isGated;
   if (product.isGated) {
@@ -120,28 +118,29 @@ llvm::json::Object describe(const Product &product, const Operands &operands,
                             llvm::StringRef file) {
   const PackedLayout &layout = matmul.layout;
   cuda::MatmulStage stage(matmul);
-  return llvm::json::Object{{"model", product.model},
-          {"product", product.name},
-          {"operands", operands.name},
-          {"size", size.str()},
-          {"file", file.str()},
-          {"entry", matmul.name()},
-          {"groups", layout.groups},
-          {"top_k", product.topK},
-          {"n", layout.n},
-          {"k", layout.k},
-          {"gated", layout.isGated()},
-          {"columns", layout.resultColumns()},
-          {"block", layout.block},
-          {"blocks", layout.blocks()},
-          {"panels", layout.panels()},
-          {"words", layout.words()},
-          {"word_bytes", stage.wordBytes},
-          {"threads", matmul.tile.warps * cuda::kWarp},
-          {"warps", matmul.tile.warps},
-          {"tokens", matmul.tile.tokens},
-          {"shared", matmul.tile.stages * stage.bytes()},
-          {"parts", layout.panels() * cuda::kHalf / (matmul.tile.warps * cuda::kWarpRows)}};
+  return llvm::json::Object{
+      {"model", product.model},
+      {"product", product.name},
+      {"operands", operands.name},
+      {"size", size.str()},
+      {"file", file.str()},
+      {"entry", matmul.name()},
+      {"groups", layout.groups},
+      {"top_k", product.topK},
+      {"n", layout.n},
+      {"k", layout.k},
+      {"gated", layout.isGated()},
+      {"columns", layout.resultColumns()},
+      {"block", layout.block},
+      {"blocks", layout.blocks()},
+      {"panels", layout.panels()},
+      {"words", layout.words()},
+      {"word_bytes", stage.wordBytes},
+      {"threads", matmul.tile.warps * cuda::kWarp},
+      {"warps", matmul.tile.warps},
+      {"tokens", matmul.tile.tokens},
+      {"shared", matmul.tile.stages * stage.bytes()},
+      {"parts", layout.panels() * cuda::kHalf / (matmul.tile.warps * cuda::kWarpRows)}};
 }
 
 llvm::Error writeText(llvm::StringRef name, llvm::StringRef text) {
@@ -166,8 +165,8 @@ llvm::Expected<llvm::json::Value> writeKernels(MLIRContext &context) {
         FailureOr<std::string> ptx = module ? emitPtx(*module, *chip) : FailureOr<std::string>();
         if (failed(ptx))
           return llvm::createStringError(matmul.name() + " does not compile");
-        std::string file = llvm::formatv("{0}.{1}.{2}.{3}.ptx", product.model, product.name,
-                                         operands.name, size);
+        std::string file =
+            llvm::formatv("{0}.{1}.{2}.{3}.ptx", product.model, product.name, operands.name, size);
         if (llvm::Error error = writeText(file, *ptx))
           return error;
         list.push_back(describe(product, operands, matmul, size, file));

@@ -18,12 +18,6 @@ constexpr int64_t kCopyBytes = 16;
 /// Slabs of a panel that blocks of a tile compute.
 int64_t slabsOf(const MatmulTile &tile) { return kHalf / (tile.warps * kWarpRows); }
 
-/// Columns of the sums that are scaled together.
-int64_t scaledColumns(const Matmul &matmul, const MatmulStage &stage) {
-  int64_t block = matmul.layout.block;
-  return block ? std::min(block, stage.columns()) : stage.columns();
-}
-
 /// Emits the body of one matmul kernel.
 class MatmulEmitter {
 public:
@@ -153,7 +147,7 @@ private:
         beginCopies(later, b.at(memory, b.mul(free, b.i32(stage.bytes()))));
       });
       b.commitCopies();
-      multiply(index, b.at(memory, b.mul(slot, b.i32(stage.bytes()))), state.drop_back());
+      multiply(b.at(memory, b.mul(slot, b.i32(stage.bytes()))), state.drop_back());
       slot = b.remainder(b.add(slot, b.i32(1)), tile.stages);
     });
     store(ArrayRef(state).drop_back());
@@ -215,6 +209,10 @@ private:
 
   void beginCopies(Value index, Value at) {
     copyMatrix(index, at);
+    if (scales)
+      copyParameters(scales, stage.scaleBytes, stage.scalesAt(), index, at);
+    if (zeros)
+      copyParameters(zeros, stage.zeroBytes, stage.zerosAt(), index, at);
     b.ifElse(isAligned, [&] { copyTokens(index, at); }, [&] { copyTokensByElement(index, at); });
   }
 
@@ -232,6 +230,28 @@ private:
         bytes = b.select(b.less(b.i32(word), left), b.i32(kCopyBytes), b.i32(0));
       b.copyAsync(b.at(to, word * stage.wordPitch), b.at(from, word * wordBytesOfPanel()), bytes);
     }
+  }
+
+  /// Copies the scales, or zero points, of a stage; there are fewer of 16 bytes
+  /// than threads.
+  void copyParameters(Value memory, int64_t bytes, int64_t offset, Value index, Value at) {
+    int64_t half = stage.rows / 2 * bytes / kCopyBytes;
+    Value position = b.mul(b.remainder(thread, half), b.i32(kCopyBytes));
+    Value isSecond = b.remainder(b.divided(thread, half), 2);
+    Value blockOfStage = b.divided(thread, 2 * half);
+    Value first = b.i32(0);
+    if (layout.block)
+      first = b.divided(b.mul(index, b.i32(stage.columns())), layout.block);
+    // Past the last block nothing is multiplied, but it must not be read.
+    Value blockOfRow = b.min(b.add(first, blockOfStage), b.i32(layout.blocks() - 1));
+    Value panelOfAll = b.add(b.mul(group, b.i32(layout.panels())), panel);
+    Value blockOfAll = b.add(b.mul(panelOfAll, b.i32(layout.blocks())), blockOfRow);
+    Value row = b.add(b.mul(isSecond, b.i32(kHalf)), b.mul(slab, b.i32(stage.rows / 2)));
+    Value from = b.at(b.at(memory, b.mul(b.toI64(blockOfAll), b.i64(kPanel * bytes))),
+                      b.add(b.mul(row, b.i32(bytes)), position));
+    b.ifTrue(b.less(thread, b.i32(2 * half * stage.scaledBlocks)), [&] {
+      b.copyAsync(b.at(at, b.add(b.mul(thread, b.i32(kCopyBytes)), b.i32(offset))), from);
+    });
   }
 
   /// The bytes of x that are left of a row at this thread's chunk.
@@ -279,21 +299,18 @@ private:
   // Sums.
   //===--------------------------------------------------------------------===//
 
-  void multiply(Value index, Value at, MutableArrayRef<Value> sums) {
+  void multiply(Value at, MutableArrayRef<Value> sums) {
     if (!scales)
       return unit->multiply(at, 0, stage.words, {}, sums);
-    int64_t columns = scaledColumns(matmul, stage), words = columns / stage.wordColumns;
-    for (int64_t word = 0; word < stage.words; word += words) {
-      Value column = b.add(b.mul(index, b.i32(stage.columns())), b.i32(word * stage.wordColumns));
-      Value blockOfRow = layout.block ? b.divided(column, layout.block) : b.i32(0);
-      // Past the last block nothing is multiplied, but it must not be read.
-      blockOfRow = b.min(blockOfRow, b.i32(layout.blocks() - 1));
-      SmallVector<Value> zerosOfRows,
-          scalesOfRows = loadParameters(scales, matmul.scales, blockOfRow);
+    int64_t words = stage.words / stage.scaledBlocks;
+    for (int64_t block = 0; block < stage.scaledBlocks; ++block) {
+      SmallVector<Value> zerosOfRows;
       if (zeros)
-        zerosOfRows = loadParameters(zeros, WeightType::int8, blockOfRow);
+        zerosOfRows = loadParameters(b.at(at, stage.zerosAt()), WeightType::int8, block);
+      SmallVector<Value> scalesOfRows =
+          loadParameters(b.at(at, stage.scalesAt()), matmul.scales, block);
       SmallVector<Value> products(sums.size(), b.constant(b.getF32Type(), 0));
-      unit->multiply(at, word, word + words, zerosOfRows, products);
+      unit->multiply(at, block * words, (block + 1) * words, zerosOfRows, products);
       size_t perRow = unit->tokens().size();
       for (auto [i, product] : llvm::enumerate(products))
         sums[i] = b.multiplyAdd(product, scalesOfRows[i / perRow], sums[i]);
@@ -301,16 +318,14 @@ private:
   }
 
   /// Scales as f32, or zero points as i32, of the unit's rows in both halves.
-  SmallVector<Value> loadParameters(Value memory, WeightType type, Value blockOfRow) {
+  SmallVector<Value> loadParameters(Value memory, WeightType type, int64_t block) {
     Type element = packedType(b.getContext(), layout.perBlock(type)).getElementType();
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-    Value panelOfAll = b.add(b.mul(group, b.i32(layout.panels())), panel);
-    Value blockOfAll = b.add(b.mul(panelOfAll, b.i32(layout.blocks())), blockOfRow);
-    memory = b.at(memory, b.mul(b.toI64(blockOfAll), b.i64(kPanel * bytes)));
     SmallVector<Value> values;
     for (int64_t half = 0; half < 2; ++half)
       for (Value row : unit->rows()) {
-        Value at = b.add(rowOfHalf(row), b.i32(half * kHalf));
+        Value rowOfWarp = b.add(b.mul(b.warp(), b.i32(kWarpRows)), row);
+        Value at = b.add(rowOfWarp, b.i32(block * stage.rows + half * stage.rows / 2));
         Value value = b.load(element, b.at(memory, b.mul(at, b.i32(bytes))));
         values.push_back(isInteger(type)
                              ? arith::ExtUIOp::create(b, b.getI32Type(), value).getResult()

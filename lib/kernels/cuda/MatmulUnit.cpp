@@ -261,8 +261,14 @@ MatmulStage::MatmulStage(const Matmul &matmul) {
   wordBytes = wordColumns * bitsOf(layout.element) / 8;
   int64_t tokenColumns = 128 / matmul.x.getIntOrFloatBitWidth();
   tokenChunks = columns() / tokenColumns;
-  wordPitch = 2 * kWarpRows * matmul.tile.warps * wordBytes + kPadding;
+  rows = 2 * kWarpRows * matmul.tile.warps;
+  wordPitch = rows * wordBytes + kPadding;
   chunkPitch = matmul.tile.tokens * 16 + kPadding;
+  if (!isInteger(layout.element))
+    return;
+  scaledBlocks = layout.block ? llvm::divideCeil(columns(), layout.block) : 1;
+  scaleBytes = bitsOf(matmul.scales) / 8;
+  zeroBytes = matmul.hasZeros ? 1 : 0;
 }
 
 std::unique_ptr<MatmulUnit> createMatmulUnit(BlockBuilder &b, const Matmul &matmul,

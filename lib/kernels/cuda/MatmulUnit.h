@@ -7,9 +7,10 @@
 namespace moec::cuda {
 
 /// A stage of the pipeline in shared memory: some words of the rows of a
-/// block's part of a panel, word after word; and the same columns of its
-/// tokens, 16 bytes after 16 bytes. Pitches are chosen such that the eight
-/// addresses of 16 bytes that are accessed together lie in different banks.
+/// block's part of a panel, word after word; the same columns of its tokens, 16
+/// bytes after 16 bytes; and the scales and zero points of these columns, block
+/// after block. Pitches are chosen such that the eight addresses of 16 bytes
+/// that are accessed together lie in different banks.
 struct MatmulStage {
   explicit MatmulStage(const Matmul &matmul);
 
@@ -21,9 +22,18 @@ struct MatmulStage {
   /// Bytes from a word, or from a chunk, to the next.
   int64_t wordPitch, chunkPitch;
 
+  /// Blocks of columns that are scaled, and the bytes of a scale and of a zero
+  /// point, which are 0 if there are none.
+  int64_t scaledBlocks = 0, scaleBytes = 0, zeroBytes = 0;
+  /// Rows of both halves.
+  int64_t rows;
+
   int64_t columns() const { return words * wordColumns; }
+  int64_t scaledColumns() const { return columns() / scaledBlocks; }
   int64_t tokensAt() const { return words * wordPitch; }
-  int64_t bytes() const { return tokensAt() + tokenChunks * chunkPitch; }
+  int64_t scalesAt() const { return tokensAt() + tokenChunks * chunkPitch; }
+  int64_t zerosAt() const { return scalesAt() + scaledBlocks * rows * scaleBytes; }
+  int64_t bytes() const { return zerosAt() + scaledBlocks * rows * zeroBytes; }
 };
 
 /// Multiplies what a warp reads from stages. Its sums are those of some rows of

@@ -127,8 +127,9 @@ std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attr
   return std::nullopt;
 }
 
-Device::Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console)
-    : ordinal(ordinal), model(model), memory(ordinal, model.memoryBytes), races(findings),
+Device::Device(int ordinal, const DeviceModel &model, uint64_t memoryBytes, Findings &findings,
+               Console &console)
+    : ordinal(ordinal), model(model), memory(ordinal, memoryBytes), races(findings),
       machine{memory, findings, console} {
   machine.multiprocessors = static_cast<uint32_t>(model.multiprocessors);
   machine.observer = &races;

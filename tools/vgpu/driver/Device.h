@@ -51,7 +51,8 @@ private:
 
 class Device {
 public:
-  Device(int ordinal, const DeviceModel &model, Findings &findings, Console &console);
+  Device(int ordinal, const DeviceModel &model, uint64_t memoryBytes, Findings &findings,
+         Console &console);
 
   /// The host waits for a task, and knows that it did.
   void wait(const std::shared_ptr<Task> &task);

@@ -58,8 +58,10 @@ CUresult Driver::initialize() {
   seed = std::strtoull(environment("VGPU_SEED", "0").c_str(), nullptr, 0);
   timeoutSeconds = std::atof(environment("VGPU_TIMEOUT", "0").c_str());
   int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
+  uint64_t bytes = std::strtoull(environment("VGPU_MEMORY", "0").c_str(), nullptr, 0);
   for (int ordinal = 0; ordinal < count; ++ordinal)
-    devices.push_back(std::make_unique<Device>(ordinal, *model, findings, console));
+    devices.push_back(std::make_unique<Device>(ordinal, *model, bytes ? bytes : model->memoryBytes,
+                                               findings, console));
   if (!environment("VGPU_COUNTERS", "").empty())
     for (const auto &device : devices)
       device->count();

@@ -24,7 +24,7 @@ Status Symbols::bind(const Dimension &dimension, int64_t size, const std::string
   return {};
 }
 
-int64_t Symbols::find(const std::string &name) const {
+int64_t Symbols::find(std::string_view name) const {
   auto known = sizes.find(name);
   return known == sizes.end() ? -1 : known->second.size;
 }

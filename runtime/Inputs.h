@@ -15,7 +15,7 @@ public:
   /// names seen before.
   Status bind(const Dimension &dimension, int64_t size, const std::string &what, int index);
   /// -1 when no tensor had that name.
-  int64_t find(const std::string &name) const;
+  int64_t find(std::string_view name) const;
 
 private:
   struct Known {

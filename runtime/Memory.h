@@ -29,6 +29,8 @@ public:
   virtual ~Memory() = default;
   /// Whether it is the host's, so that nothing needs to be copied for it.
   virtual bool isHost() const = 0;
+  /// Bytes that are free, as far as somebody knows.
+  virtual int64_t available() const { return INT64_MAX; }
   /// At least `bytes` bytes of undefined contents, aligned to 64; null when
   /// there are none.
   virtual void *allocate(size_t bytes, Pages pages) = 0;

@@ -157,6 +157,16 @@ void readDeviceCode(Reader &reader, const json &root, Metadata &metadata) {
   });
 }
 
+void readPlan(Reader &reader, const json &root, Metadata &metadata) {
+  const json *plan = Reader::find(root, "plan");
+  if (!plan)
+    return;
+  reader.each(*plan, "plan", "arena", false, [&](const json &term, const std::string &where) {
+    metadata.arena.push_back(
+        {reader.integer(term, where, "bytes"), reader.texts(term, where, "times", true)});
+  });
+}
+
 void readWeights(Reader &reader, const json &root, WeightsInfo &weights) {
   const json *object = Reader::find(root, "weights");
   if (!object)
@@ -196,6 +206,7 @@ Status parseMetadata(std::string_view text, Metadata &metadata) {
   readSites(reader, root, metadata);
   readDeviceCode(reader, root, metadata);
   readWeights(reader, root, metadata.weights);
+  readPlan(reader, root, metadata);
   return reader.status();
 }
 

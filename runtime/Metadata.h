@@ -59,6 +59,12 @@ struct WeightsInfo {
   std::vector<WeightSlot> slots;
 };
 
+/// Bytes of the arena: so many times the sizes of these dimensions.
+struct ArenaTerm {
+  int64_t bytes;
+  std::vector<std::string> times;
+};
+
 struct Metadata {
   std::string target, chip;
   std::vector<std::string> features;
@@ -71,6 +77,7 @@ struct Metadata {
   /// Best first.
   std::vector<DeviceCode> deviceCode;
   WeightsInfo weights;
+  std::vector<ArenaTerm> arena;
 };
 
 /// Everything in the result is in range: types exist, indices are those of

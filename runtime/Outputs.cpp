@@ -1,7 +1,7 @@
 #include "runtime/Outputs.h"
 
 #include "runtime/Elements.h"
-#include "runtime/Inputs.h"
+#include "runtime/SizeText.h"
 
 #include <algorithm>
 
@@ -123,6 +123,20 @@ Status Outputs::finish(int32_t index, moec_tensor &tensor) {
   std::copy_n(slot.view.strides, info.rank(), tensor.strides);
   tensor.bytes = callerBytes(info.type, count);
   return {};
+}
+
+int64_t Outputs::missingBytes(const Symbols &symbols, bool keepsState) const {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const TensorInfo &info = metadata.outputs[i];
+    int64_t sizes[MOEC_MAX_RANK];
+    for (int32_t dim = 0; dim < info.rank(); ++dim)
+      sizes[dim] = evaluateSize(info.dims[dim], symbols);
+    int64_t needed = elementCount(sizes, info.rank()) * unpackedBytes(info.type);
+    if (!keepsState || info.state < 0)
+      bytes += std::max<int64_t>(needed - static_cast<int64_t>(slots[i].computed.size()), 0);
+  }
+  return bytes;
 }
 
 int64_t Outputs::bytes() const {

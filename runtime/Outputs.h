@@ -1,8 +1,8 @@
 //===- Outputs.h - where results are written -------------------------------===//
 #pragma once
 
+#include "runtime/Inputs.h"
 #include "runtime/Memory.h"
-#include "runtime/Metadata.h"
 
 namespace moec::runtime {
 
@@ -25,6 +25,9 @@ public:
   /// Fills in what the caller sees of an output that `place` has placed.
   Status finish(int32_t index, moec_tensor &tensor);
   int64_t bytes() const;
+  /// What an execution will allocate of the device's memory, as far as sizes
+  /// tell; outputs that are state are not among them if the session keeps it.
+  int64_t missingBytes(const Symbols &symbols, bool keepsState) const;
 
 private:
   struct Bytes {

@@ -1,6 +1,7 @@
 #include "runtime/Session.h"
 
 #include "runtime/Elements.h"
+#include "runtime/SizeText.h"
 
 #include <algorithm>
 
@@ -9,6 +10,20 @@ namespace {
 
 /// Rows to make room for when nobody says: few, since growing costs little.
 constexpr int64_t kFirstCapacity = 64;
+
+/// Of the terms whose sizes are known.
+int64_t arenaBytes(const Metadata &metadata, const Symbols &symbols) {
+  int64_t bytes = 0;
+  for (const ArenaTerm &term : metadata.arena) {
+    int64_t product = term.bytes;
+    for (const std::string &name : term.times)
+      if (int64_t size = evaluateSize(name, symbols);
+          size < 0 || __builtin_mul_overflow(product, size, &product))
+        product = 0;
+    bytes += product;
+  }
+  return bytes;
+}
 
 Status checkOptions(const moec_session_options &options) {
   constexpr int kMostThreads = 1024;
@@ -52,6 +67,8 @@ Status Session::run(const moec_tensor *inputs, moec_tensor *outputs) {
     return failure(MOEC_INVALID_ARGUMENT, "argument 'outputs' is null");
   if (Status error = bindInputs(inputs))
     return error;
+  if (Status error = checkMemory())
+    return error;
   outputs_.begin(inputs);
   int64_t begin = workspace.trace.active() ? traceClock() : 0;
   Status error =
@@ -63,6 +80,25 @@ Status Session::run(const moec_tensor *inputs, moec_tensor *outputs) {
   if (error && keepsState)
     state_.rollback();
   return error;
+}
+
+Status Session::checkMemory() const {
+  const Memory &memory = device->memory();
+  if (memory.isHost())
+    return {};
+  int64_t arena = arenaBytes(model->metadata(), symbols);
+  arena = std::max<int64_t>(arena - static_cast<int64_t>(workspace.arena.size()), 0);
+  int64_t state = keepsState ? state_.missingBytes(symbols) : 0;
+  int64_t outputs = outputs_.missingBytes(symbols, keepsState);
+  int64_t needed = arena + state + outputs;
+  if (needed == 0 || needed <= memory.available())
+    return {};
+  return failure(MOEC_OUT_OF_MEMORY,
+                 "it needs %lld bytes more of the device's memory (arena %lld, state %lld, outputs "
+                 "%lld), of which %lld are free",
+                 static_cast<long long>(needed), static_cast<long long>(arena),
+                 static_cast<long long>(state), static_cast<long long>(outputs),
+                 static_cast<long long>(memory.available()));
 }
 
 Status Session::bindOutput(int32_t index, void *data, size_t bytes) {

@@ -28,6 +28,9 @@ private:
   Status bindInput(int32_t index, const moec_tensor &tensor);
   Status upload(int32_t index, int64_t bytes);
   Status collect(moec_tensor *outputs);
+  /// Fails when the execution that has begun needs more of the device's memory
+  /// than is free, as far as that is known before anything runs.
+  Status checkMemory() const;
 
   std::shared_ptr<const Model> model;
   moec_session_options options;

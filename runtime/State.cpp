@@ -1,6 +1,7 @@
 #include "runtime/State.h"
 
 #include "runtime/Elements.h"
+#include "runtime/SizeText.h"
 
 #include <algorithm>
 
@@ -18,7 +19,7 @@ Status noMemory(const TensorInfo &info) {
 State::State(const Metadata &metadata, int64_t firstCapacity, Memory &memory)
     : firstCapacity(firstCapacity) {
   for (const StateInfo &info : metadata.states)
-    pairs.emplace_back(memory, info, metadata.inputs[info.input]);
+    pairs.emplace_back(memory, info, metadata.inputs[info.input], metadata.outputs[info.output]);
 }
 
 int64_t State::Pair::rowBytes() const {
@@ -38,12 +39,22 @@ moec_view State::Pair::view(const Cache &cache, int64_t length) const {
   return view;
 }
 
-Status State::Pair::allocate(int64_t capacity, Cache &cache) const {
+int64_t State::Pair::bytesOf(int64_t capacity) const {
   int64_t all[MOEC_MAX_RANK];
   std::copy_n(sizes, past->rank(), all);
   all[info.axis] = capacity;
   int64_t count = elementCount(all, past->rank());
-  if (count < 0 || !cache.buffer.allocate(count * unpackedBytes(past->type)))
+  return count < 0 ? -1 : count * unpackedBytes(past->type);
+}
+
+int64_t State::Pair::capacityFor(int64_t length, int64_t firstCapacity) const {
+  return length <= cache.capacity ? cache.capacity
+                                  : std::max({length, 2 * cache.capacity, firstCapacity});
+}
+
+Status State::Pair::allocate(int64_t capacity, Cache &cache) const {
+  int64_t bytes = bytesOf(capacity);
+  if (bytes < 0 || !cache.buffer.allocate(bytes))
     return noMemory(*past);
   cache.capacity = capacity;
   return {};
@@ -102,7 +113,7 @@ Status State::present(int32_t index, const int64_t *sizes, moec_view &view) {
   Cache *cache = &pair.cache;
   if (sizes[axis] > cache->capacity) {
     cache = &pair.grown;
-    int64_t capacity = std::max({sizes[axis], 2 * pair.cache.capacity, firstCapacity});
+    int64_t capacity = pair.capacityFor(sizes[axis], firstCapacity);
     if (sizes[axis] > cache->capacity)
       if (Status error = pair.allocate(capacity, *cache))
         return error;
@@ -229,6 +240,18 @@ Status State::read(int32_t index, void *data, size_t bytes) const {
   return pair.memory->copy(
       Memory::Direction::download,
       {data, pair.cache.buffer.data(), run, runs, run, pair.cache.capacity * pair.rowBytes()});
+}
+
+int64_t State::missingBytes(const Symbols &symbols) const {
+  int64_t bytes = 0;
+  for (const Pair &pair : pairs) {
+    // At least one row more, if nothing tells how many.
+    int64_t length = evaluateSize(pair.present->dims[pair.info.axis], symbols);
+    int64_t capacity = pair.capacityFor(std::max(length, pair.length() + 1), firstCapacity);
+    if (capacity > pair.cache.capacity)
+      bytes += std::max<int64_t>(pair.bytesOf(capacity), 0);
+  }
+  return bytes;
 }
 
 int64_t State::bytes() const {

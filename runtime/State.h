@@ -35,6 +35,8 @@ public:
   /// Copies a pair's tensor to the host, row-major.
   Status read(int32_t pair, void *data, size_t bytes) const;
   int64_t bytes() const;
+  /// What the execution that has begun will allocate, as far as sizes tell.
+  int64_t missingBytes(const Symbols &symbols) const;
 
 private:
   struct Cache {
@@ -44,12 +46,13 @@ private:
   };
 
   struct Pair {
-    Pair(Memory &memory, const StateInfo &info, const TensorInfo &past)
-        : memory(&memory), info(info), past(&past), cache(memory), grown(memory) {}
+    Pair(Memory &memory, const StateInfo &info, const TensorInfo &past, const TensorInfo &present)
+        : memory(&memory), info(info), past(&past), present(&present), cache(memory),
+          grown(memory) {}
 
     Memory *memory;
     StateInfo info;
-    const TensorInfo *past;
+    const TensorInfo *past, *present;
     /// Without the growing dimension, whose entry is the length in use.
     int64_t sizes[MOEC_MAX_RANK] = {};
     Cache cache, grown;
@@ -61,6 +64,10 @@ private:
     int64_t rowBytes() const;
     /// Number of such runs of rows: everything before the growing dimension.
     int64_t runs() const;
+    /// Bytes of a cache; -1 where that is no number.
+    int64_t bytesOf(int64_t capacity) const;
+    /// What a cache of `length` rows gets: what it has, if that is enough.
+    int64_t capacityFor(int64_t length, int64_t firstCapacity) const;
     Status allocate(int64_t capacity, Cache &cache) const;
     Status chooseSizes(const Symbols &symbols);
     void forget(Cache &cache) const { cache = Cache(*memory); }

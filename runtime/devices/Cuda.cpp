@@ -206,9 +206,12 @@ private:
     if (info.slots.empty())
       return {};
     weightsBuffer = Buffer(memory);
-    if (!weightsBuffer.allocate(info.length))
-      return failure(MOEC_OUT_OF_MEMORY, "no memory on '%s' for the %llu bytes of weights",
-                     gpu.name, static_cast<unsigned long long>(info.length));
+    int64_t available = memory.available();
+    if (static_cast<int64_t>(info.length) > available || !weightsBuffer.allocate(info.length))
+      return failure(MOEC_OUT_OF_MEMORY,
+                     "the weights need %llu bytes of the memory of '%s', of which %lld are free",
+                     static_cast<unsigned long long>(info.length), gpu.name,
+                     static_cast<long long>(available));
     auto *base = static_cast<char *>(weightsBuffer.data());
     for (size_t slot = 0; slot < info.slots.size(); ++slot) {
       pointers.push_back(base + info.slots[slot].offset);

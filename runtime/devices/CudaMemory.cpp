@@ -4,6 +4,14 @@
 
 namespace moec::runtime::cuda {
 
+int64_t GpuMemory::available() const {
+  gpu.enter();
+  size_t free = 0, total = 0;
+  if (gpu.driver->memoryInfo(&free, &total) != kSuccess)
+    return Memory::available();
+  return static_cast<int64_t>(free);
+}
+
 void *GpuMemory::allocate(size_t bytes, Pages) {
   gpu.enter();
   Address address = 0;

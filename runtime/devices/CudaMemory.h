@@ -15,6 +15,7 @@ public:
       : gpu(gpu), stream(stream), launches(launches) {}
 
   bool isHost() const override { return false; }
+  int64_t available() const override;
   void *allocate(size_t bytes, Pages pages) override;
   void release(void *data, size_t bytes) override;
   Status copy(Direction direction, const Copy &copy) override;

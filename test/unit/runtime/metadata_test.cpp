@@ -21,6 +21,8 @@ TEST(MetadataTest, ReadsWhatIsDocumented) {
   EXPECT_EQ(metadata.sites[2].experts, 2);
   EXPECT_EQ(metadata.messages[1], "needs at least one row");
   EXPECT_EQ(metadata.weights.slots[0].offset, 128u);
+  EXPECT_EQ(metadata.arena[0].bytes, 16);
+  EXPECT_EQ(metadata.arena[0].times[1], "rows");
 }
 
 TEST(MetadataTest, RefusesWhatIsNot) {
@@ -44,6 +46,7 @@ TEST(MetadataTest, RefusesWhatIsNot) {
       {R"("word": 9)", R"("word": 0)", "'sites[2].tokens_per_expert.word'"},
       {R"("kernels": [)", R"("kernels": [7, )", "'kernels[0]'"},
       {R"("messages": [)", R"("messages": 1, "more": [)", "'messages'"},
+      {R"("times": [)", R"("times": [7, )", "'plan.arena[0].times[0]'"},
       {R"("offset": 128)", R"("offset": 129)", "'weights.slots[0].offset'"},
       {R"("offset": 128)", R"("offset": 64)", "'weights.slots[0].offset'"},
       {R"("bytes": 16)", R"("bytes": 17)", "'weights.slots[0].bytes'"},

@@ -54,7 +54,8 @@ ToyFiles::ToyFiles(const std::string &target) {
       R"("weights": {"file": "toy.safetensors", "length": 144, "header_bytes": 128, "header_sha256": ")" +
       toHex(sha256(file.data(), file.size())) +
       R"(", "slots": [{"name": "w", "offset": 128, "bytes": 16, "sha256": ")" +
-      toHex(sha256(data.data(), data.size())) + R"("}]}})";
+      toHex(sha256(data.data(), data.size())) + R"("}]},
+ "plan": {"arena": [{"bytes": 16, "times": ["batch", "rows"]}], "heap_buffers": 2, "reads": 0}})";
   writeAll(weights(), file + data);
   writeArtifact(text);
 }

@@ -25,6 +25,8 @@ public:
   void writeArtifact(const std::string &metadata) const;
   /// The same, with other code for the device, too.
   void writeArtifact(const std::string &metadata, const std::string &deviceCode) const;
+  /// The kernels for a GPU; empty where the target is "cpu".
+  const std::string &ptx() const { return deviceCode; }
   /// The module linked into the test, with this metadata.
   moec_module_v1 module() const;
 

@@ -205,13 +205,20 @@ constexpr const char *kWgmmaBegin = R"(
 .reqntid 128
 {
   .reg .pred %p<3>;
-  .reg .b32 %r<8>, %v<4>;
+  .reg .b32 %r<8>, %v<4>, %a<4>;
   .reg .f32 %d<HALF>;
   .reg .b64 %rd<8>;
   ld.param.u64 %rd0, [table];
   ld.param.u64 %rd1, [table+8];
   mov.u32 %r0, %tid.x;
   mov.u32 %r1, tiles;
+  // Warp w, lane 4 g + t: its row of a and d, and 8 more, is 16 w + g.
+  shr.u32 %r5, %r0, 5;
+  shl.b32 %r5, %r5, 4;
+  and.b32 %r6, %r0, 31;
+  shr.u32 %r4, %r6, 2;
+  add.u32 %r5, %r5, %r4;
+  and.b32 %r6, %r6, 3;
   shl.b32 %r2, %r0, 4;
 COPY:
   cvt.u64.u32 %rd2, %r2;
@@ -229,6 +236,10 @@ COPY:
   cvt.u64.u32 %rd2, %r3;
   add.u64 %rd3, %rd2, DESCRIPTOR_A;
   add.u64 %rd4, %rd2, DESCRIPTOR_B;
+  mul.wide.u32 %rd5, %r5, 16;
+  mul.wide.u32 %rd6, %r6, 4;
+  add.u64 %rd5, %rd5, %rd6;
+  add.u64 %rd5, %rd5, %rd0;
   setp.ne.u32 %p1, %r0, %r0;
   setp.eq.u32 %p2, %r0, %r0;
   wgmma.fence.sync.aligned;
@@ -237,15 +248,9 @@ COPY:
 constexpr const char *kWgmmaEnd = R"(
   wgmma.commit_group.sync.aligned;
   wgmma.wait_group.sync.aligned 0;
-  // Warp w, lane 4 g + t: rows 16 w + g and 8 more, columns 2 t and 2 t + 1 of 8.
-  shr.u32 %r2, %r0, 5;
-  shl.b32 %r2, %r2, 4;
-  and.b32 %r3, %r0, 31;
-  shr.u32 %r4, %r3, 2;
-  add.u32 %r2, %r2, %r4;
-  and.b32 %r3, %r3, 3;
-  shl.b32 %r3, %r3, 3;
-  mad.lo.u32 %r2, %r2, ROW, %r3;
+  // Columns 2 t and 2 t + 1 of 8.
+  shl.b32 %r3, %r6, 3;
+  mad.lo.u32 %r2, %r5, ROW, %r3;
   cvt.u64.u32 %rd2, %r2;
   add.u64 %rd1, %rd1, %rd2;
 )";
@@ -258,20 +263,38 @@ std::string replaced(std::string text, const std::string &from, const std::strin
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
+/// Loads columns 2 t, 2 t + 1 and those 8 further of a thread's rows of a.
+std::string loadFragment(int step) {
+  constexpr int kColumns8 = 16 * kWgmmaRows, kRows8 = 16 * 8;
+  std::string text;
+  for (int i = 0; i < 4; ++i)
+    text += "  ld.global.b32 %a" + number(i) + ", [%rd5+" +
+            number((2 * step + i / 2) * kColumns8 + i % 2 * kRows8) + "];\n";
+  return text;
+}
+
 /// A product of depth 16, the number `step` along the depth.
-std::string wgmmaStep(const std::string &type, int columns, int step) {
+std::string wgmmaStep(const std::string &type, Source source, int columns, int step) {
+  bool isInRegisters = source == Source::registers;
   std::string text;
   if (step > 0)
     text += "  add.u64 %rd3, %rd3, " + number(2 * kWgmmaRows) + ";\n  add.u64 %rd4, %rd4, " +
             number(2 * columns) + ";\n";
+  if (isInRegisters)
+    text += loadFragment(step) + "  wgmma.fence.sync.aligned;\n";
   text += "  wgmma.mma_async.sync.aligned.m64n" + number(columns) + "k16.f32." + type + "." + type +
           "\n    {";
   for (int i = 0; i < columns / 2; ++i)
     text += (i ? ", %d" : "%d") + number(i);
-  return text + "},\n    %rd3, %rd4, " + (step ? "%p2" : "%p1") + ", 1, 1, 0, 0;\n";
+  text += std::string("},\n    ") + (isInRegisters ? "{%a0, %a1, %a2, %a3}" : "%rd3") + ", %rd4, " +
+          (step ? "%p2" : "%p1") + ", 1, 1, " + (isInRegisters ? "0;\n" : "0, 0;\n");
+  // The next step's fragment takes the same registers.
+  if (isInRegisters)
+    text += "  wgmma.commit_group.sync.aligned;\n  wgmma.wait_group.sync.aligned 0;\n";
+  return text;
 }
 
-std::string wgmmaKernel(const std::string &type, int columns) {
+std::string wgmmaKernel(const std::string &type, Source source, int columns) {
   constexpr uint64_t kBytesOf8Rows = 128;
   auto descriptor = [&](uint64_t start, uint64_t rows) {
     return number(start / 16 | rows << 16 | kBytesOf8Rows / 16 << 32);
@@ -282,7 +305,7 @@ std::string wgmmaKernel(const std::string &type, int columns) {
   text = replaced(text, "DESCRIPTOR_A", descriptor(0, kWgmmaRows));
   text = replaced(text, "DESCRIPTOR_B", descriptor(2 * kWgmmaDepth * kWgmmaRows, columns));
   for (int step = 0; step < kWgmmaDepth / 16; ++step)
-    text += wgmmaStep(type, columns, step);
+    text += wgmmaStep(type, source, columns, step);
   text += replaced(kWgmmaEnd, "ROW", number(4 * columns));
   for (int i = 0; i < columns / 2; i += 2)
     text += "  st.global.v2.f32 [%rd1+" + number(i / 4 * 32 + i / 2 % 2 * 8 * 4 * columns) +
@@ -296,11 +319,11 @@ std::string generalPtx() {
   return kGeneralPtx + replaced(kMmaPtx, "TYPE", "bf16") + replaced(kMmaPtx, "TYPE", "f16");
 }
 
-std::string wgmmaPtx(const std::string &type) {
+std::string wgmmaPtx(const std::string &type, Source source) {
   std::string text = ".version 8.0\n.target sm_90a\n.address_size 64\n"
                      ".extern .shared .align 128 .b8 tiles[];\n";
   for (int columns = 8; columns <= 256; columns += 8)
-    text += wgmmaKernel(type, columns);
+    text += wgmmaKernel(type, source, columns);
   return text;
 }
 

@@ -22,8 +22,11 @@ constexpr int kWgmmaDepth = 64, kWgmmaRows = 64;
 /// Bytes of the operands, as the kernel copies them to shared memory.
 constexpr int wgmmaImageBytes(int columns) { return 2 * kWgmmaDepth * (kWgmmaRows + columns); }
 
+/// Where the left operand of `wgmma` is.
+enum class Source { sharedMemory, registers };
+
 /// For sm_90a: wgmma_N (image, d) for every N = 8, 16, ... 256, with operands of
 /// a type, "bf16" or "f16".
-std::string wgmmaPtx(const std::string &type);
+std::string wgmmaPtx(const std::string &type, Source source);
 
 } // namespace moec::tools

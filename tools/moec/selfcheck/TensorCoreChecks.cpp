@@ -229,9 +229,9 @@ void placeRows(const Rows<uint16_t> &rows, int count, char *image) {
 
 constexpr int kMostColumns = 256;
 
-Status tryWgmma(CheckedGpu &gpu, const Format &format, int64_t &compared) {
+Status tryWgmma(CheckedGpu &gpu, const Format &format, Source source, int64_t &compared) {
   LoadedModule module(gpu.gpu);
-  if (Status error = gpu.load(wgmmaPtx(format.name), module))
+  if (Status error = gpu.load(wgmmaPtx(format.name, source), module))
     return error;
   Function kernels[kMostColumns / 8 + 1] = {};
   for (int columns = 8; columns <= kMostColumns; columns += 8)
@@ -280,12 +280,14 @@ void checkTensorCores(CheckedGpu &gpu, const LoadedModule &general, Report &find
   constexpr int kHopper = 90;
   if (gpu.gpu.capability != kHopper)
     return;
-  for (const Format &format : {kBf16, kF16}) {
-    int64_t compared = 0;
-    Status error = tryWgmma(gpu, format, compared);
-    report(gpu, findings, std::string("wgmma ") + format.name, error, compared,
-           "m64nNk16 sums alike for N = 8, 16, ... 256, in every row and column");
-  }
+  for (const Format &format : {kBf16, kF16})
+    for (Source source : {Source::sharedMemory, Source::registers}) {
+      int64_t compared = 0;
+      Status error = tryWgmma(gpu, format, source, compared);
+      const char *where = source == Source::registers ? " from registers" : "";
+      report(gpu, findings, std::string("wgmma ") + format.name + where, error, compared,
+             "m64nNk16 sums alike for N = 8, 16, ... 256, in every row and column");
+    }
 }
 
 } // namespace moec::tools

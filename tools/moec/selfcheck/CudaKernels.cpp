@@ -261,7 +261,7 @@ std::string replaced(std::string text, const std::string &from, const std::strin
   return text;
 }
 
-std::string number(uint64_t value) { return std::to_string(value); }
+std::string number(int value) { return std::to_string(value); }
 
 /// Loads columns 2 t, 2 t + 1 and those 8 further of a thread's rows of a.
 std::string loadFragment(int step) {
@@ -297,13 +297,13 @@ std::string wgmmaStep(const std::string &type, Source source, int columns, int s
 std::string wgmmaKernel(const std::string &type, Source source, int columns) {
   constexpr uint64_t kBytesOf8Rows = 128;
   auto descriptor = [&](uint64_t start, uint64_t rows) {
-    return number(start / 16 | rows << 16 | kBytesOf8Rows / 16 << 32);
+    return std::to_string(start / 16 | rows << 16 | kBytesOf8Rows / 16 << 32);
   };
   std::string text = replaced(kWgmmaBegin, "COLUMNS", number(columns));
   text = replaced(text, "HALF", number(columns / 2));
   text = replaced(text, "IMAGE", number(wgmmaImageBytes(columns)));
   text = replaced(text, "DESCRIPTOR_A", descriptor(0, kWgmmaRows));
-  text = replaced(text, "DESCRIPTOR_B", descriptor(2 * kWgmmaDepth * kWgmmaRows, columns));
+  text = replaced(text, "DESCRIPTOR_B", descriptor(wgmmaImageBytes(0), columns));
   for (int step = 0; step < kWgmmaDepth / 16; ++step)
     text += wgmmaStep(type, source, columns, step);
   text += replaced(kWgmmaEnd, "ROW", number(4 * columns));

@@ -10,6 +10,7 @@
 #include "tools/moec/selfcheck/CheckedGpu.h"
 #include "tools/moec/selfcheck/CudaKernels.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -156,7 +157,7 @@ private:
         if (row < 0 || column < 0)
           continue;
         float here = d[i][j], there = (*product)[row][column];
-        if (std::memcmp(&here, &there, sizeof here) != 0)
+        if (std::bit_cast<uint32_t>(here) != std::bit_cast<uint32_t>(there))
           return failure(MOEC_EXECUTION_FAILED,
                          "%a at row %zu, column %zu of %zu, but %a at row %d, column %d of %d",
                          here, i, j, places.columns.size(), there, row, column, reference->columns);
@@ -224,7 +225,7 @@ Status tryMma(CheckedGpu &gpu, const LoadedModule &module, const Format &format,
 void placeRows(const Rows<uint16_t> &rows, int count, char *image) {
   for (int row = 0; row < count; ++row)
     for (int k = 0; k < kWgmmaDepth; k += 8)
-      std::memcpy(image + (k / 8 * count + row) * 16, rows[row] + k, 16);
+      std::memcpy(image + size_t(k / 8 * count + row) * 16, rows[row] + k, 16);
 }
 
 constexpr int kMostColumns = 256;

@@ -4,13 +4,23 @@
 #include <utility>
 
 namespace vgpu {
+namespace {
+
+void give(ClockRef clock, ClockRef &barrier) {
+  if (barrier)
+    writable(barrier).join(*clock);
+  else
+    barrier = std::move(clock);
+}
+
+} // namespace
 
 BlockClocks::BlockClocks(Agent agent, Epochs &epochs, Time start,
                          const std::vector<LaneMask> &warps)
     : agent(agent), start(start), epochs(epochs), lanes(warps.size()) {
   auto known = std::make_shared<Clock>(agent, static_cast<uint32_t>(warps.size()), start);
   for (uint32_t warp = 0; warp < warps.size(); ++warp) {
-    lanes[warp].existing = warps[warp];
+    lanes[warp].existing = lanes[warp].acting = warps[warp];
     lanes[warp].common = known;
     lanes[warp].floor = lanes[warp].ownKnown = start;
     advance(warp);
@@ -24,8 +34,13 @@ void BlockClocks::refresh(uint32_t warp) {
     return;
   }
   of.floor = ~Time{0};
-  for (LaneMask rest = of.existing; rest; rest &= rest - 1)
-    of.floor = std::min(of.floor, (*of.split)[std::countr_zero(rest)]->floor());
+  const Clock *last = nullptr;
+  for (LaneMask rest = of.acting; rest; rest &= rest - 1) {
+    const Clock *clock = (*of.split)[std::countr_zero(rest)].get();
+    if (clock != last)
+      of.floor = std::min(of.floor, clock->floor());
+    last = clock;
+  }
 }
 
 void BlockClocks::setAll(uint32_t warp, ClockRef clock) {
@@ -42,26 +57,34 @@ void BlockClocks::split(WarpClocks &warp) {
   warp.common.reset();
 }
 
+/// What the lanes know together, and all that they did.
+ClockRef BlockClocks::snapshot(uint32_t warp, LaneMask together) const {
+  const Clock *last = clockOf(warp, std::countr_zero(together)).get();
+  auto joined = std::make_shared<Clock>(*last);
+  for (LaneMask rest = together; rest; rest &= rest - 1) {
+    const Clock *next = clockOf(warp, std::countr_zero(rest)).get();
+    if (next != last)
+      joined->join(*next);
+    last = next;
+  }
+  if (together == lanes[warp].existing)
+    joined->learnWarp(warp, epochs.now());
+  else
+    joined->learnLanes(warp, together, epochs.now());
+  return joined;
+}
+
 void BlockClocks::warpSync(uint32_t warp, LaneMask together) {
   WarpClocks &of = lanes[warp];
   bool isAll = together == of.existing;
   if (isAll && !of.split) {
     writable(of.common).learnWarp(warp, epochs.now());
   } else {
-    auto joined = std::make_shared<Clock>(*clockOf(warp, std::countr_zero(together)));
-    const Clock *last = nullptr;
-    for (LaneMask rest = together; rest; rest &= rest - 1) {
-      const Clock *next = clockOf(warp, std::countr_zero(rest)).get();
-      if (next != last)
-        joined->join(*next);
-      last = next;
-    }
+    ClockRef joined = snapshot(warp, together);
     if (isAll) {
-      joined->learnWarp(warp, epochs.now());
       of.split.reset();
       of.common = joined;
     } else {
-      joined->learnLanes(warp, together, epochs.now());
       split(of);
       for (LaneMask rest = together; rest; rest &= rest - 1)
         (*of.split)[std::countr_zero(rest)] = joined;
@@ -74,25 +97,11 @@ void BlockClocks::warpSync(uint32_t warp, LaneMask together) {
 }
 
 void BlockClocks::barrierArrive(uint32_t warp, LaneMask live, int id, bool waits) {
-  WarpClocks &of = lanes[warp];
   Barrier &barrier = barriers[id];
-  if (!barrier.clock)
-    barrier.clock = std::make_shared<Clock>(*clockOf(warp, std::countr_zero(live)));
-  const Clock *last = nullptr;
-  for (LaneMask rest = live; rest; rest &= rest - 1) {
-    const Clock *next = clockOf(warp, std::countr_zero(rest)).get();
-    if (next != last)
-      barrier.clock->join(*next);
-    last = next;
-  }
-  bool isAll = live == of.existing;
-  if (isAll)
-    barrier.clock->learnWarp(warp, epochs.now());
-  else
-    barrier.clock->learnLanes(warp, live, epochs.now());
+  give(snapshot(warp, live), barrier.clock);
   if (waits) {
     barrier.waiting.push_back(warp);
-    barrier.gaveAll.push_back(isAll);
+    barrier.gaveAll.push_back(live == lanes[warp].existing);
   } else {
     advance(warp);
   }
@@ -115,28 +124,23 @@ void BlockClocks::barrierComplete(int id) {
   }
 }
 
-ClockRef BlockClocks::snapshot(uint32_t warp, int lane) {
-  auto clock = std::make_shared<Clock>(*clockOf(warp, lane));
-  clock->learnLanes(warp, LaneMask{1} << lane, epochs.now());
-  return clock;
-}
-
-void BlockClocks::fence(uint32_t warp, LaneMask fencing, Scope scope) {
+void BlockClocks::fence(uint32_t warp, LaneMask fencing, LaneMask live, Scope scope) {
   WarpClocks &of = lanes[warp];
   if (!of.fenced)
     of.fenced = std::make_unique<std::array<Snapshot, kWarpSize>>();
   for (LaneMask rest = fencing; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
+    LaneMask only = LaneMask{1} << lane;
     if (of.seen && (*of.seen)[lane])
-      acquire(warp, lane, *std::exchange((*of.seen)[lane], nullptr));
-    (*of.fenced)[lane] = {snapshot(warp, lane), scope};
+      acquire(warp, only, live, *std::exchange((*of.seen)[lane], nullptr));
+    (*of.fenced)[lane] = {snapshot(warp, only), scope};
   }
   advance(warp);
 }
 
 ClockRef BlockClocks::published(uint32_t warp, int lane, bool releases, Scope &scope) {
   if (releases) {
-    ClockRef clock = snapshot(warp, lane);
+    ClockRef clock = snapshot(warp, LaneMask{1} << lane);
     advance(warp);
     return clock;
   }
@@ -147,9 +151,10 @@ ClockRef BlockClocks::published(uint32_t warp, int lane, bool releases, Scope &s
   return (*of.fenced)[lane].clock;
 }
 
-void BlockClocks::observe(uint32_t warp, int lane, const Clock &clock, bool acquires) {
+void BlockClocks::observe(uint32_t warp, int lane, LaneMask live, const Clock &clock,
+                          bool acquires) {
   if (acquires)
-    return acquire(warp, lane, clock);
+    return acquire(warp, LaneMask{1} << lane, live, clock);
   WarpClocks &of = lanes[warp];
   if (!of.seen)
     of.seen = std::make_unique<std::array<ClockRef, kWarpSize>>();
@@ -160,19 +165,37 @@ void BlockClocks::observe(uint32_t warp, int lane, const Clock &clock, bool acqu
     seen = std::make_shared<Clock>(clock);
 }
 
-void BlockClocks::acquire(uint32_t warp, int lane, const Clock &clock) {
+/// Lanes with one clock keep one; those that have left no longer matter.
+void BlockClocks::acquire(uint32_t warp, LaneMask taking, LaneMask live, const Clock &clock) {
   WarpClocks &of = lanes[warp];
+  of.acting = live;
+  bool areAll = (live & ~taking) == 0;
+  if (areAll && !of.split) {
+    writable(of.common).join(clock);
+    return refresh(warp);
+  }
   split(of);
-  writable((*of.split)[lane]).join(clock);
+  ClockRef before, after;
+  bool areOne = areAll;
+  for (LaneMask rest = taking; rest; rest &= rest - 1) {
+    ClockRef &own = (*of.split)[std::countr_zero(rest)];
+    if (own != before) {
+      areOne = areOne && !before;
+      before = own;
+      after = std::make_shared<Clock>(*own);
+      after->join(clock);
+    }
+    own = after;
+  }
+  if (areOne) {
+    of.split.reset();
+    of.common = after;
+  }
   refresh(warp);
 }
 
-void BlockClocks::arrive(uint32_t warp, int lane, ClockRef &barrier) {
-  ClockRef own = snapshot(warp, lane);
-  if (barrier)
-    writable(barrier).join(*own);
-  else
-    barrier = std::move(own);
+void BlockClocks::arrive(uint32_t warp, LaneMask arriving, ClockRef &barrier) {
+  give(snapshot(warp, arriving), barrier);
   advance(warp);
 }
 

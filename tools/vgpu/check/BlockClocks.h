@@ -16,7 +16,7 @@ public:
   const Clock &of(uint32_t warp, int lane) const { return *clockOf(warp, lane); }
   /// The stamp of what the warp does now.
   Time epoch(uint32_t warp) const { return lanes[warp].epoch; }
-  /// All lanes of the warp know all stamps of their block up to this one.
+  /// All lanes of the warp that act know all stamps of their block up to this one.
   Time floor(uint32_t warp) const { return lanes[warp].floor; }
   /// All lanes of the warp know what its own lanes did up to this one.
   Time ownKnown(uint32_t warp) const { return lanes[warp].ownKnown; }
@@ -30,15 +30,15 @@ public:
 
   /// Before anything happens after it, the lanes' later strong stores release
   /// what they did until now, and their earlier strong loads acquire.
-  void fence(uint32_t warp, LaneMask lanes, Scope scope);
+  void fence(uint32_t warp, LaneMask lanes, LaneMask live, Scope scope);
   /// What a strong store of the lane publishes, or null. With `releases`, it
   /// is all that the lane did.
   ClockRef published(uint32_t warp, int lane, bool releases, Scope &scope);
   /// A strong load of the lane has seen what `clock` published.
-  void observe(uint32_t warp, int lane, const Clock &clock, bool acquires);
+  void observe(uint32_t warp, int lane, LaneMask live, const Clock &clock, bool acquires);
   /// An mbarrier: arrivals give, waits take.
-  void arrive(uint32_t warp, int lane, ClockRef &barrier);
-  void acquire(uint32_t warp, int lane, const Clock &clock);
+  void arrive(uint32_t warp, LaneMask lanes, ClockRef &barrier);
+  void acquire(uint32_t warp, LaneMask lanes, LaneMask live, const Clock &clock);
 
   const Agent agent;
   const Time start;
@@ -50,6 +50,7 @@ private:
   };
   struct WarpClocks {
     LaneMask existing = 0;
+    LaneMask acting = 0; ///< those that had not left when last seen
     Time epoch = 0, floor = 0, ownKnown = 0;
     ClockRef common; ///< of all lanes, unless they have clocks of their own
     std::unique_ptr<std::array<ClockRef, kWarpSize>> split;
@@ -70,7 +71,7 @@ private:
   void setAll(uint32_t warp, ClockRef clock);
   void refresh(uint32_t warp);
   void advance(uint32_t warp) { lanes[warp].epoch = epochs.open(agent, warp); }
-  ClockRef snapshot(uint32_t warp, int lane);
+  ClockRef snapshot(uint32_t warp, LaneMask together) const;
 
   Epochs &epochs;
   std::vector<WarpClocks> lanes;

@@ -57,9 +57,9 @@ public:
   /// Barrier `id` is complete; the warps that wait go on after this call.
   virtual void barrierComplete(Block &, int id) {}
   virtual void fence(Warp &, LaneMask lanes, Order order, Scope scope) {}
-  /// A lane arrives at the mbarrier at a shared address, or has seen a phase end.
-  virtual void mbarrierArrive(Warp &, int lane, uint32_t address) {}
-  virtual void mbarrierWait(Warp &, int lane, uint32_t address) {}
+  /// Lanes arrive at the mbarrier at a shared address, or have seen a phase end.
+  virtual void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) {}
+  virtual void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) {}
   /// A bulk copy that the lane issues touches global memory.
   virtual void bulkAccess(Warp &, int lane, AccessKind kind, uint64_t address, uint32_t bytes) {}
 };

@@ -45,13 +45,13 @@ public:
     first.fence(warp, lanes, order, scope);
     second.fence(warp, lanes, order, scope);
   }
-  void mbarrierArrive(Warp &warp, int lane, uint32_t address) override {
-    first.mbarrierArrive(warp, lane, address);
-    second.mbarrierArrive(warp, lane, address);
+  void mbarrierArrive(Warp &warp, LaneMask lanes, uint32_t address) override {
+    first.mbarrierArrive(warp, lanes, address);
+    second.mbarrierArrive(warp, lanes, address);
   }
-  void mbarrierWait(Warp &warp, int lane, uint32_t address) override {
-    first.mbarrierWait(warp, lane, address);
-    second.mbarrierWait(warp, lane, address);
+  void mbarrierWait(Warp &warp, LaneMask lanes, uint32_t address) override {
+    first.mbarrierWait(warp, lanes, address);
+    second.mbarrierWait(warp, lanes, address);
   }
   void bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t address,
                   uint32_t bytes) override {

@@ -61,8 +61,7 @@ bool storesEqualValue(const MemoryAccess &access, const Conflict &conflict, Agen
 
 struct RaceChecker::BlockState : Observation {
   BlockState(const Block &block, Agent agent, Epochs &epochs, const Run &run)
-      : clocks(agent, epochs, run.start, existing(block)), run(block.runNumber),
-        granuleBytes(run.granuleBytes) {}
+      : clocks(agent, epochs, run.start, existing(block)) {}
 
   static std::vector<LaneMask> existing(const Block &block) {
     std::vector<LaneMask> lanes;
@@ -70,17 +69,9 @@ struct RaceChecker::BlockState : Observation {
       lanes.push_back(warp->existing);
     return lanes;
   }
-  SharedRaces &sharedRaces(const Block &block) {
-    if (!shared)
-      shared = std::make_unique<SharedRaces>(block.sharedEnd - kSharedBase, granuleBytes,
-                                             static_cast<uint32_t>(block.warps.size()));
-    return *shared;
-  }
 
   BlockClocks clocks;
-  const uint64_t run;
-  const uint32_t granuleBytes;
-  std::unique_ptr<SharedRaces> shared;
+  std::unique_ptr<SharedRaces> shared;              ///< if it has shared memory
   std::unordered_map<uint64_t, Location> locations; ///< of shared memory
   std::unordered_map<uint32_t, ClockRef> mbarriers; ///< what those that arrived knew
 };
@@ -106,6 +97,30 @@ private:
 
 RaceChecker::BlockState &RaceChecker::stateOf(const Block &block) {
   return static_cast<BlockState &>(*block.observations[kRaceChecker]);
+}
+
+/// A shadow of the block's shared memory. Those of blocks that have ended are
+/// used again, since cleaning them takes time: all of their stamps are older
+/// than those that the block will leave.
+std::unique_ptr<SharedRaces> RaceChecker::newShadow(const Block &block, uint32_t granuleBytes) {
+  uint32_t bytes = block.sharedEnd - kSharedBase;
+  auto warps = static_cast<uint32_t>(block.warps.size());
+  auto fitting = std::find_if(idleShadows.begin(), idleShadows.end(), [&](const auto &shadow) {
+    return shadow->fits(bytes, granuleBytes, warps);
+  });
+  if (fitting == idleShadows.end())
+    return std::make_unique<SharedRaces>(bytes, granuleBytes, warps);
+  std::swap(*fitting, idleShadows.back());
+  std::unique_ptr<SharedRaces> shadow = std::move(idleShadows.back());
+  idleShadows.pop_back();
+  shadow->reuse(epochs.now());
+  return shadow;
+}
+
+void RaceChecker::blockEnds(Block &block) {
+  constexpr size_t kMostIdle = 16;
+  if (BlockState &state = stateOf(block); state.shared && idleShadows.size() < kMostIdle)
+    idleShadows.push_back(std::move(state.shared));
 }
 
 void RaceChecker::launchBegins(const Launch &launch, const TaskOrder &order, uint64_t number) {
@@ -139,14 +154,20 @@ void RaceChecker::forget() {
   locations.clear();
   runs.clear();
   agents.clear();
+  idleShadows.clear();
   epochs.restart();
 }
 
 void RaceChecker::blockBegins(Block &block) {
   auto agent = static_cast<Agent>(agents.size());
   agents.push_back({block.runNumber, block.linearIndex});
-  block.observations[kRaceChecker] =
-      std::make_unique<BlockState>(block, agent, epochs, runs.at(block.runNumber));
+  const Run &run = runs.at(block.runNumber);
+  std::unique_ptr<SharedRaces> shadow;
+  if (block.sharedEnd > kSharedBase)
+    shadow = newShadow(block, run.granuleBytes);
+  auto state = std::make_unique<BlockState>(block, agent, epochs, run);
+  state->shared = std::move(shadow);
+  block.observations[kRaceChecker] = std::move(state);
 }
 
 std::unordered_map<uint64_t, RaceChecker::Location> &
@@ -168,7 +189,8 @@ void RaceChecker::observeLocations(const MemoryAccess &access, BlockState &state
     for (const Publication &publication : location->second)
       if (publication.agent == state.clocks.agent ||
           std::min(publication.scope, access.scope) >= Scope::Device)
-        state.clocks.observe(access.warp.index, lane, *publication.clock, acquires);
+        state.clocks.observe(access.warp.index, lane, access.warp.live(), *publication.clock,
+                             acquires);
   }
 }
 
@@ -209,7 +231,7 @@ void RaceChecker::access(const MemoryAccess &access) {
   Reporter reporter(*this, access);
   auto line = static_cast<uint32_t>(access.instruction.source->line);
   if (isShared)
-    state.sharedRaces(block).access(access, line, state.clocks, reporter);
+    state.shared->access(access, line, state.clocks, reporter);
   else
     global.access(access, {state.clocks, line, reporter});
   if (!isWeak && access.kind != AccessKind::Load)
@@ -229,18 +251,18 @@ void RaceChecker::barrierComplete(Block &block, int id) {
 }
 
 void RaceChecker::fence(Warp &warp, LaneMask lanes, Order, Scope scope) {
-  stateOf(warp.block).clocks.fence(warp.index, lanes, scope);
+  stateOf(warp.block).clocks.fence(warp.index, lanes, warp.live(), scope);
 }
 
-void RaceChecker::mbarrierArrive(Warp &warp, int lane, uint32_t address) {
+void RaceChecker::mbarrierArrive(Warp &warp, LaneMask lanes, uint32_t address) {
   BlockState &state = stateOf(warp.block);
-  state.clocks.arrive(warp.index, lane, state.mbarriers[address]);
+  state.clocks.arrive(warp.index, lanes, state.mbarriers[address]);
 }
 
-void RaceChecker::mbarrierWait(Warp &warp, int lane, uint32_t address) {
+void RaceChecker::mbarrierWait(Warp &warp, LaneMask lanes, uint32_t address) {
   BlockState &state = stateOf(warp.block);
   if (const ClockRef &clock = state.mbarriers[address])
-    state.clocks.acquire(warp.index, lane, *clock);
+    state.clocks.acquire(warp.index, lanes, warp.live(), *clock);
 }
 
 /// As the issuing lane's own access; a reduction is atomic.

@@ -19,13 +19,14 @@ public:
   void launchBegins(const Launch &, const TaskOrder &, uint64_t run) override;
   void launchEnds(const Launch &, uint64_t run) override;
   void blockBegins(Block &) override;
+  void blockEnds(Block &) override;
   void access(const MemoryAccess &) override;
   void warpSync(Warp &, LaneMask lanes) override;
   void barrierArrive(Warp &, int id, bool waits) override;
   void barrierComplete(Block &, int id) override;
   void fence(Warp &, LaneMask lanes, Order order, Scope scope) override;
-  void mbarrierArrive(Warp &, int lane, uint32_t address) override;
-  void mbarrierWait(Warp &, int lane, uint32_t address) override;
+  void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) override;
+  void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) override;
   void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
 
 private:
@@ -59,6 +60,7 @@ private:
   static constexpr Time kManyTimes = 1 << 22, kMostTimes = 1 << 28;
   void forget();
   static BlockState &stateOf(const Block &block);
+  std::unique_ptr<SharedRaces> newShadow(const Block &block, uint32_t granuleBytes);
   void observeLocations(const MemoryAccess &access, BlockState &state);
   static void add(Location &location, Publication publication);
   void publish(const MemoryAccess &access, BlockState &state);
@@ -71,6 +73,7 @@ private:
   std::unordered_map<uint64_t, Run> runs; ///< those that later accesses may be unordered with
   std::vector<AgentInfo> agents;          ///< by Agent
   GlobalRaces global{epochs};
+  std::vector<std::unique_ptr<SharedRaces>> idleShadows;
   std::unordered_map<uint64_t, Location> locations;
 };
 

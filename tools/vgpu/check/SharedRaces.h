@@ -3,9 +3,9 @@
 // seen. A granule is as small as the smallest access of the program, so no two
 // accesses touch different parts of one.
 //
-// Stamps lie in planes, so that a contiguous access of a warp is a few vector
-// operations: the last write of each granule, the time of its last read, and,
-// for each warp, its last reads.
+// What is known of four granules lies together in one line of the processor's
+// cache: their last writes, and for each warp their last reads. So an access of 16
+// bytes, or of four lanes side by side, is a few operations on vectors.
 
 #include "check/BlockClocks.h"
 #include "check/Observer.h"
@@ -59,34 +59,57 @@ class SharedRaces {
 public:
   SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps);
 
+  /// Whether it could be the shadow of such a block.
+  bool fits(uint32_t bytes, uint32_t granuleBytes, uint32_t warps) const {
+    return this->granuleBytes == granuleBytes && granules == countOf(bytes, granuleBytes) &&
+           reads.size() == warps;
+  }
+  /// For another block: what is stamped up to now is forgotten.
+  void reuse(Time now) { birth = now; }
+
   /// Remembers the access, after reporting the first conflict of each lane.
   void access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
               Conflicts &conflicts);
 
 private:
-  struct Reads {
-    std::unique_ptr<Time[]> time;
-    std::unique_ptr<LaneMask[]> lanes;
-    std::unique_ptr<uint32_t[]> line; ///< × 4, plus the least strength
+  static constexpr uint32_t kTogether = 4;
+  typedef uint32_t Four __attribute__((vector_size(16)));
+  struct Writes {
+    Four time{};
+    Four writer{}; ///< warp << 7 | lane << 2 | strength
+    Four line{};
+    Four lastRead{}; ///< by any warp
+  };
+  struct alignas(64) Reads {
+    Four time{};
+    Four lanes{};
+    Four line{}; ///< × 4, plus the least strength
+  };
+  /// An access, as its warp makes it now.
+  struct Access {
+    const BlockClocks &clocks;
+    uint32_t warp, line;
+    bool writes;
+    Strength strength;
+    Time epoch, floor, ownKnown;
   };
 
-  bool loadAll(uint32_t first, uint32_t line, uint32_t warp, const BlockClocks &clocks,
-               uint32_t granulesPerLane);
-  bool storeAll(uint32_t first, uint32_t line, uint32_t warp, const BlockClocks &clocks,
-                uint32_t granulesPerLane);
-  void accessLane(const MemoryAccess &access, int lane, uint32_t line, const BlockClocks &clocks,
-                  Conflicts &conflicts);
-  std::optional<Conflict> conflict(uint32_t granule, uint32_t warp, int lane, bool writes,
-                                   Strength strength, const BlockClocks &clocks) const;
-  void recordRead(uint32_t granule, uint32_t warp, int lane, uint32_t line, Strength strength,
-                  const BlockClocks &clocks);
+  static uint32_t countOf(uint32_t bytes, uint32_t granuleBytes) {
+    return (bytes + granuleBytes - 1) / granuleBytes;
+  }
+  Writes &writesOf(uint32_t granule) const { return writes[granule / kTogether]; }
+  bool touchFour(uint32_t granule, const Access &now, const Four &lanes);
+  bool touchOne(uint32_t granule, const Access &now, int lane);
+  LaneMask touchContiguous(uint32_t first, const Access &now, uint32_t each);
+  LaneMask lanesInDoubt(const MemoryAccess &access, const Access &now);
+  void accessLane(const MemoryAccess &access, int lane, const Access &now, Conflicts &conflicts);
+  std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;
+  void recordRead(uint32_t granule, int lane, const Access &now);
 
   const uint32_t granuleBytes, granules;
-  /// Time 0: never.
-  std::unique_ptr<Time[]> writeTime, lastRead;
-  std::unique_ptr<uint32_t[]> writer; ///< warp << 7 | lane << 2 | strength
-  std::unique_ptr<uint32_t[]> writeLine;
-  std::vector<Reads> reads; ///< by warp; empty until it reads
+  Time birth = 0; ///< of the block: older stamps are another's
+  std::unique_ptr<Writes[]> writes;
+  std::vector<std::unique_ptr<Reads[]>> reads; ///< by warp; null until it reads
 };
 
 } // namespace vgpu

@@ -110,7 +110,7 @@ void Asynchrony::fireDeferred(uint32_t address, Mbarrier &state) {
     next = deferred.erase(next);
     waitForAllCopies(*arrival.warp, LaneMask{1} << arrival.lane);
     if (Observer *observer = block.machine.observer)
-      observer->mbarrierArrive(*arrival.warp, arrival.lane, address);
+      observer->mbarrierArrive(*arrival.warp, LaneMask{1} << arrival.lane, address);
     state.arrive(1);
   }
 }
@@ -132,20 +132,26 @@ void Asynchrony::settle(uint32_t address) {
   }
 }
 
-void Asynchrony::notePoll(Warp &warp, int lane, uint32_t address, bool isOver) {
+void Asynchrony::notePoll(const Warp &warp, LaneMask lanes, uint32_t address, bool isOver) {
   Barrier &polled = barriers.at(address);
-  uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
-  auto [entry, isFirst] = polled.polls.try_emplace(thread, polled.state.phase());
-  if (!isFirst && polled.state.phase() >= entry->second + 2)
-    flights.report(warp, lane, FindingKind::Asynchronous,
-                   "waits for phase " + std::to_string(entry->second) +
-                       " of an mbarrier that has gone on to phase " +
-                       std::to_string(polled.state.phase()) + " in the meantime",
-                   address);
-  if (isOver)
-    polled.polls.erase(thread);
-  else
-    entry->second = polled.state.phase();
+  uint64_t phase = polled.state.phase();
+  if (isOver && polled.polls.empty())
+    return;
+  for (; lanes; lanes &= lanes - 1) {
+    int lane = std::countr_zero(lanes);
+    uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
+    auto entry = polled.polls.find(thread);
+    if (entry != polled.polls.end() && phase >= entry->second + 2)
+      flights.report(warp, lane, FindingKind::Asynchronous,
+                     "waits for phase " + std::to_string(entry->second) +
+                         " of an mbarrier that has gone on to phase " + std::to_string(phase) +
+                         " in the meantime",
+                     address);
+    if (!isOver)
+      polled.polls[thread] = phase;
+    else if (entry != polled.polls.end())
+      polled.polls.erase(entry);
+  }
 }
 
 void Asynchrony::fenceBarrierInit(const Warp &warp, LaneMask lanes) {

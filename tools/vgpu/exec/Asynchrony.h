@@ -65,7 +65,7 @@ public:
   /// Executes what the phase still waits for, if only copies are missing.
   void settle(uint32_t address);
   /// Reports a wait that has missed a phase since its last attempt.
-  void notePoll(Warp &warp, int lane, uint32_t address, bool isOver);
+  void notePoll(const Warp &warp, LaneMask lanes, uint32_t address, bool isOver);
   void fenceBarrierInit(const Warp &warp, LaneMask lanes);
 
   // --- Bulk copies

@@ -16,6 +16,22 @@ uint32_t addressAt(Warp &warp, const Instruction &instruction, int lane) {
   return address;
 }
 
+/// Calls visit(some, address) for lanes that name one mbarrier and for which
+/// `isAlike(first of them, lane)` holds.
+template <class Alike, class Visit>
+void eachGroup(Warp &warp, const Instruction &instruction, LaneMask lanes, Alike isAlike,
+               Visit visit) {
+  const uint64_t *addresses = warp.lanes<uint64_t>(instruction.operands[1]);
+  while (lanes) {
+    int first = std::countr_zero(lanes);
+    LaneMask some = lanes & maskOf([&](int lane) {
+                      return addresses[lane] == addresses[first] && isAlike(first, lane);
+                    });
+    visit(some, addressAt(warp, instruction, first));
+    lanes &= ~some;
+  }
+}
+
 /// Calls visit(lane, barrier, operand), with misuse as a fault of the lane.
 template <class Visit>
 void eachBarrier(Warp &warp, const Instruction &instruction, LaneMask lanes, Visit visit) {
@@ -83,9 +99,9 @@ MbarrierToken arriveAs(Arrival arrival, Mbarrier &barrier, uint32_t operand) {
 Step arrive(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   auto *states = warp.lanes<uint64_t>(instruction.operands[0]);
   if (Observer *observer = warp.block.machine.observer)
-    forLanes(lanes, [&](int lane) {
-      observer->mbarrierArrive(warp, lane, addressAt(warp, instruction, lane));
-    });
+    eachGroup(
+        warp, instruction, lanes, [](int, int) { return true; },
+        [&](LaneMask some, uint32_t address) { observer->mbarrierArrive(warp, some, address); });
   eachBarrier(warp, instruction, lanes, [&](int lane, Mbarrier &barrier, uint32_t operand) {
     states[lane] = arriveAs(static_cast<Arrival>(instruction.modifiers), barrier, operand).bits;
   });
@@ -113,30 +129,37 @@ bool isOver(Warp &warp, const Instruction &instruction, int lane, uint32_t addre
   return barrier.isOver(MbarrierToken{warp.lanes<uint64_t>(instruction.operands[2])[lane]});
 }
 
-bool poll(Warp &warp, const Instruction &instruction, int lane) {
+/// For lanes that ask the same.
+bool poll(Warp &warp, const Instruction &instruction, LaneMask lanes, uint32_t address) {
   Asynchrony &asynchrony = asynchronyOf(warp);
-  uint32_t address = addressAt(warp, instruction, lane);
+  int first = std::countr_zero(lanes);
   try {
-    bool over = isOver(warp, instruction, lane, address);
+    bool over = isOver(warp, instruction, first, address);
     if (!over) {
       asynchrony.settle(address);
-      over = isOver(warp, instruction, lane, address);
+      over = isOver(warp, instruction, first, address);
     }
-    asynchrony.notePoll(warp, lane, address, over);
+    asynchrony.notePoll(warp, lanes, address, over);
     if (Observer *observer = warp.block.machine.observer; observer && over)
-      observer->mbarrierWait(warp, lane, address);
+      observer->mbarrierWait(warp, lanes, address);
     return over;
   } catch (const MbarrierError &error) {
-    throw Fault(FindingKind::Asynchronous, error.what(), lane, address);
+    throw Fault(FindingKind::Asynchronous, error.what(), first, address);
   }
 }
 
 /// try_wait may block: where no lane can go on, it does.
 Step wait(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   LaneMask over = 0;
-  forLanes(lanes, [&](int lane) {
-    if (poll(warp, instruction, lane))
-      over |= LaneMask{1} << lane;
+  const auto *parities = warp.lanes<uint32_t>(instruction.operands[2]);
+  const auto *states = warp.lanes<uint64_t>(instruction.operands[2]);
+  auto asksTheSame = [&](int first, int lane) {
+    return instruction.modifiers & kParity ? parities[lane] == parities[first]
+                                           : states[lane] == states[first];
+  };
+  eachGroup(warp, instruction, lanes, asksTheSame, [&](LaneMask some, uint32_t address) {
+    if (poll(warp, instruction, some, address))
+      over |= some;
   });
   if (!over && (instruction.modifiers & kMayBlock))
     return Step::Wait;

@@ -11,10 +11,9 @@ using namespace vgpu;
 class CopyGroupsTest : public testing::Test {
 protected:
   void issue(uint64_t name, LaneMask lanes) {
-    AsyncCopy copy;
+    AsyncCopy &copy = groups.issue();
     copy.flight = name;
     copy.lanes = lanes;
-    groups.issue(copy);
   }
   CopyGroups::Execute log() {
     return [this](AsyncCopy &copy, LaneMask lanes) { done.push_back({copy.flight, lanes}); };

@@ -26,7 +26,8 @@ public:
   /// Executes the copy for some lanes.
   using Execute = std::function<void(AsyncCopy &, LaneMask)>;
 
-  void issue(AsyncCopy copy);
+  /// A copy of no lanes yet, in the open groups.
+  AsyncCopy &issue();
   void commit(LaneMask lanes);
   /// Executes all but the last `allowed` committed groups of each lane.
   void wait(LaneMask lanes, uint32_t allowed, const Execute &execute);

@@ -20,15 +20,19 @@ Asynchrony::~Asynchrony() = default;
 
 // --- cp.async
 
-void Asynchrony::issue(Warp &warp, AsyncCopy copy) {
+AsyncCopy &Asynchrony::newCopy(const Warp &warp) { return copyGroups[warp.index].issue(); }
+
+void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
   std::vector<SharedRange> ranges;
   for (LaneMask rest = copy.lanes; rest; rest &= rest - 1) {
     uint32_t to = copy.to[std::countr_zero(rest)];
-    ranges.push_back({to, to + copy.bytes});
+    if (!ranges.empty() && ranges.back().end == to)
+      ranges.back().end += copy.bytes;
+    else
+      ranges.push_back({to, to + copy.bytes});
   }
   copy.flight =
       flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, std::move(ranges));
-  copyGroups[warp.index].issue(std::move(copy));
 }
 
 void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
@@ -36,9 +40,14 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t *to = block.shared(copy.to[lane]);
+    auto from = reinterpret_cast<const void *>(copy.from[lane]);
     uint32_t fromMemory = copy.sourceBytes[lane];
-    std::memcpy(to, reinterpret_cast<const void *>(copy.from[lane]), fromMemory);
-    std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
+    if (fromMemory == 16) { // the usual size, without a call
+      std::memcpy(to, from, 16);
+    } else {
+      std::memcpy(to, from, fromMemory);
+      std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
+    }
     addresses[lane] = copy.to[lane];
     if (copy.lanes) // others are still to come
       flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});

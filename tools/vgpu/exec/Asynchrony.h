@@ -48,8 +48,10 @@ public:
 
   // --- cp.async
 
-  /// `copy` names the bytes; destinations are in bounds.
-  void issue(Warp &warp, AsyncCopy copy);
+  /// A new copy of the warp, of no lanes yet.
+  AsyncCopy &newCopy(const Warp &warp);
+  /// `copy` is complete now; destinations are in bounds.
+  void issue(Warp &warp, AsyncCopy &copy);
   void commitCopies(Warp &warp, LaneMask lanes);
   void waitForCopies(Warp &warp, LaneMask lanes, uint32_t allowed);
   void waitForAllCopies(Warp &warp, LaneMask lanes);

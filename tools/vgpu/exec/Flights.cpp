@@ -25,25 +25,25 @@ void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string m
   block.machine.findings.add(std::move(finding));
 }
 
+/// Words at a time, whose bytes are folded at the end.
 uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
-  uint8_t flags = 0;
-  if (bytes == 16) { // the usual size: as two words, whose bytes are folded
-    uint64_t words[2];
-    std::memcpy(words, &marks[address], sizeof words);
-    uint64_t all = words[0] | words[1];
-    all |= all >> 32;
-    all |= all >> 16;
-    return static_cast<uint8_t>(all | all >> 8);
+  uint64_t all = 0, word;
+  uint32_t byte = 0;
+  for (; byte + 8 <= bytes; byte += 8) {
+    std::memcpy(&word, &marks[address + byte], 8);
+    all |= word;
   }
-  for (uint32_t byte = 0; byte < bytes; ++byte)
-    flags |= marks[address + byte];
-  return flags;
+  for (; byte < bytes; ++byte)
+    all |= marks[address + byte];
+  all |= all >> 32;
+  all |= all >> 16;
+  return static_cast<uint8_t>(all | all >> 8);
 }
 
 std::string Flights::describe(uint64_t address) const {
-  for (const auto &[id, flight] : flights)
+  for (const Flight &flight : flights)
     for (SharedRange range : flight.ranges)
-      if (address >= range.begin && address < range.end)
+      if (!flight.isDone && address >= range.begin && address < range.end)
         return flight.instruction->source->text() + " at ptx line " +
                std::to_string(flight.instruction->source->line) + ", warp " +
                std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
@@ -95,26 +95,27 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
              "an asynchronous operation reads shared memory that nobody has written", range.begin);
     mark(direction, range);
   }
-  flights[nextFlight] = {direction, std::move(ranges), warp.current(), warp.index, lane};
-  return nextFlight++;
+  flights.push_back({direction, std::move(ranges), warp.current(), warp.index, lane});
+  return firstFlight + flights.size() - 1;
 }
 
-void Flights::end(uint64_t flight, SharedRange range) {
-  unmark(flights.at(flight).direction, range);
-}
+void Flights::end(uint64_t flight, SharedRange range) { unmark(at(flight).direction, range); }
 
 void Flights::end(uint64_t flight) {
-  const Flight &done = flights.at(flight);
+  Flight &done = at(flight);
   for (SharedRange range : done.ranges)
     unmark(done.direction, range);
-  flights.erase(flight);
+  done.isDone = true;
+  for (; !flights.empty() && flights.front().isDone; ++firstFlight)
+    flights.pop_front();
 }
 
 void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
-                    uint32_t bytes) {
+                    uint32_t bytes, bool isContiguous) {
   bool isLoad = kind == AccessKind::Load;
   uint8_t bad = isLoad ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
-  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+  bool isClear = isContiguous && !(flagsOf(addresses[0], kWarpSize * bytes) & bad);
+  for (LaneMask rest = isClear ? 0 : lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t flags = flagsOf(addresses[lane], bytes);
     if (!(flags & bad)) [[likely]]

@@ -9,6 +9,7 @@
 #include "check/Observer.h"
 
 #include <array>
+#include <deque>
 #include <map>
 #include <vector>
 
@@ -36,7 +37,7 @@ public:
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
   /// Stores are remembered, for what the asynchronous proxy sees.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
-             uint32_t bytes);
+             uint32_t bytes, bool isContiguous = false);
 
   /// fence.proxy.async.
   void fence(const Warp &warp, LaneMask lanes);
@@ -62,6 +63,7 @@ private:
     const Instruction *instruction;
     uint32_t warp;
     int lane;
+    bool isDone = false;
   };
   struct Writer {
     uint32_t time = 0, thread = 0;
@@ -75,8 +77,10 @@ private:
 
   Block &block;
   bool tracksProxies;
-  uint64_t nextFlight = 1;
-  std::map<uint64_t, Flight> flights;
+  Flight &at(uint64_t flight) { return flights[flight - firstFlight]; }
+
+  std::deque<Flight> flights; ///< by number; the first is not done
+  uint64_t firstFlight = 1;
   std::vector<uint8_t> marks;    ///< of each byte
   std::vector<uint16_t> readers; ///< of each unit
   std::vector<Writer> writers;   ///< the last one, of each unit

@@ -26,6 +26,9 @@ const Plan &keep(Plan plan) {
   const Form &form = plan.form;
   plan.order =
       sumOrder(numericsOfEnvironment(), form.m, form.n, form.k, form.a, form.b, plan.source);
+  plan.registersOfA = form.registersOfA();
+  plan.registersOfB = form.registersOfB();
+  plan.registersOfD = form.registersOf(form.d);
   return plans.emplace_back(std::move(plan));
 }
 

@@ -8,14 +8,32 @@ namespace {
 
 enum : uint32_t { kIgnoresSource = 1, kHasSourceSize = 2, kIncrements = 4 };
 
+/// Destinations, in bounds and aligned.
+void destinationsOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, LaneMask lanes) {
+  const auto *given = warp.lanes<uint64_t>(instruction.operands[0]);
+  uint32_t bytes = copy.bytes;
+  uint64_t begin = kSharedBase, end = warp.block.sharedEnd;
+  LaneMask plain = maskOf([=](int lane) {
+    uint64_t address = given[lane];
+    return address >= begin && address + bytes <= end && (address & (bytes - 1)) == 0;
+  });
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    copy.to[lane] = static_cast<uint32_t>(given[lane]);
+  forLanes(lanes & ~plain, [&](int lane) {
+    copy.to[lane] = sharedAddress(warp.block, lane, given[lane], bytes);
+    if (copy.to[lane] % bytes)
+      faultMisaligned(LaneMask{1} << lane, given, bytes);
+  });
+}
+
 /// operands: destination, source, size of the source or predicate to ignore it
 Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  const auto *destinations = warp.lanes<uint64_t>(instruction.operands[0]);
   uint32_t bytes = instruction.memory.bytes();
-  AsyncCopy copy;
-  copy.lanes = lanes;
+  AsyncCopy &copy = asynchronyOf(warp).newCopy(warp);
   copy.instruction = &instruction;
   copy.bytes = bytes;
+  destinationsOf(warp, instruction, copy, lanes);
   LaneMask reads = lanes;
   if (instruction.modifiers & kIgnoresSource)
     reads &= ~warp.predicate(instruction.operands[2]);
@@ -23,15 +41,12 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
                               ? warp.lanes<uint32_t>(instruction.operands[2])
                               : nullptr;
   forLanes(lanes, [&](int lane) {
-    copy.to[lane] = sharedAddress(warp.block, lane, destinations[lane], bytes);
     uint32_t fromMemory = reads >> lane & 1 ? (sizes ? sizes[lane] : bytes) : 0;
     if (fromMemory > bytes)
       throw Fault(FindingKind::InvalidInstruction,
                   "its source has " + std::to_string(fromMemory) + " bytes, more than the " +
                       std::to_string(bytes) + " of the copy",
                   lane);
-    if (copy.to[lane] % bytes)
-      faultMisaligned(LaneMask{1} << lane, destinations, bytes);
     copy.sourceBytes[lane] = static_cast<uint8_t>(fromMemory);
     if (fromMemory == 0)
       reads &= ~(LaneMask{1} << lane);
@@ -39,9 +54,10 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (reads) {
     Accessed source;
     access(warp, instruction, 1, reads, AccessKind::Load, source);
-    forLanes(reads, [&](int lane) { copy.from[lane] = source.addresses[lane]; });
+    std::copy(std::begin(source.addresses), std::end(source.addresses), copy.from.begin());
   }
-  asynchronyOf(warp).issue(warp, std::move(copy));
+  copy.lanes = lanes;
+  asynchronyOf(warp).issue(warp, copy);
   return Step::Next;
 }
 

@@ -26,11 +26,10 @@ Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint32_t *registers[64];
   for (uint32_t number = 0; number < instruction.listCount; ++number)
     registers[number] = warp.lanes<uint32_t>(instruction.list[number]);
-  const tensor::Form &form = plan.form;
-  uint32_t *const *a = registers + form.registersOf(form.d);
-  uint32_t *const *b = a + form.registersOfA();
-  uint32_t *const *c = b + form.registersOfB();
-  tensor::arithmetic().mma(form, plan.order, a, b, c, registers);
+  uint32_t *const *a = registers + plan.registersOfD;
+  uint32_t *const *b = a + plan.registersOfA;
+  uint32_t *const *c = b + plan.registersOfB;
+  tensor::arithmetic().mma(plan.form, plan.order, a, b, c, registers);
   return Step::Next;
 }
 
@@ -105,14 +104,21 @@ Handler selectWmma(Decoding &decoding) {
 // --- 8 × 8 matrices of 16-bit elements: lane 4 g + t holds elements 2 t and
 // 2 t + 1 of row g, so a row of 16 bytes lies in four neighbouring lanes.
 
-/// The matrix in 32 words becomes its transpose.
+/// The matrix in 32 words becomes its transpose, in three steps that each
+/// interleave the rows of the upper half with those of the lower.
 void transpose(const uint32_t *from, uint32_t *to) {
-  uint16_t rows[8][8], columns[8][8];
+  typedef uint16_t Row __attribute__((vector_size(16)));
+  Row rows[8], next[8];
   std::memcpy(rows, from, sizeof rows);
-  for (int row = 0; row < 8; ++row)
-    for (int column = 0; column < 8; ++column)
-      columns[column][row] = rows[row][column];
-  std::memcpy(to, columns, sizeof columns);
+  for (int step = 0; step < 3; ++step) {
+    for (int row = 0; row < 4; ++row) {
+      next[2 * row] = __builtin_shufflevector(rows[row], rows[row + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * row + 1] =
+          __builtin_shufflevector(rows[row], rows[row + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    std::copy(std::begin(next), std::end(next), std::begin(rows));
+  }
+  std::memcpy(to, rows, sizeof rows);
 }
 
 enum : uint32_t { kTransposed = 1 };

@@ -249,7 +249,8 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
   if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
     faultShared(block, lanes, accessed.addresses, bytes, kind);
   if (block.asynchrony) [[unlikely]]
-    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes);
+    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes,
+                                    accessed.isContiguous);
   uint8_t *written = block.sharedWritten.data();
   bool isKnownWritten =
       accessed.isContiguous && allWritten(written + extent.low, bytes * kWarpSize);

@@ -158,6 +158,30 @@ TEST_F(DeviceTest, FailedChecksAreToldAndForgotten) {
   }
 }
 
+// More lists of launches than a device remembers, of one launch and of many, come
+// again in turn, each time on other rows.
+TEST_F(DeviceTest, ManyListsTakeTurns) {
+  constexpr int64_t kRows = 40;
+  std::vector<float> x = toyInput(1, kRows);
+  Buffer buffers[] = {upload(x), upload(x)}, offsets = upload(std::vector<int>(3));
+  for (int round = 0; round < 3; ++round)
+    for (int length = 1; length < 10; ++length) {
+      int64_t rows = kRows - (round + length) % 7;
+      std::vector<float> expected[] = {x, x};
+      for (Buffer &buffer : buffers)
+        expectDone(memory().copy(Direction::upload, {buffer.data(), x.data(), bytesOf(x)}));
+      for (int launch = 0; launch < length; ++launch) {
+        int from = launch % 2, to = 1 - from;
+        expectDone(scale(buffers[from], buffers[to], offsets, rows));
+        std::vector<float> values = scaled(expected[from]);
+        std::copy_n(values.begin(), 4 * rows, expected[to].begin());
+      }
+      expectDone(device->finish());
+      for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(download<float>(buffers[i], x.size()), expected[i]);
+    }
+}
+
 // Memory that is released may still have launches that use it.
 TEST_F(DeviceTest, ReleasedMemoryWaitsForItsLaunches) {
   std::vector<float> x = toyInput(1, 64);

@@ -39,7 +39,7 @@ struct CompileOptions {
   /// The model's file: weights are read from it, or relative to its folder.
   std::string modelPath;
   /// For CUDA: machine code beside the PTX, where ptxas is found.
-  bool cubin = true;
+  bool cubin = false;
   /// When not empty: a folder that receives the IR after every stage.
   std::string dumpIrFolder;
   /// When not empty: a file that compileFile writes a report to, as JSON: how

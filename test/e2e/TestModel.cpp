@@ -17,8 +17,6 @@ Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options) 
   llvm::SourceMgr sources;
   mlir::SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
   options.modelPath = onnx;
-  // Assembling takes time, and no virtual GPU executes it.
-  options.cubin = false;
   std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) / ("moec-test-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);

@@ -148,10 +148,10 @@ TEST(Artifacts, DamagedCodeIsExplained) {
 
 /// The toy with a cubin of some kind before its PTX, or instead of it.
 void writeWithCubin(const ToyFiles &files, const std::string &ptxKind) {
+  const std::string &ptx = files.ptx();
   std::string cubin = "\x7f"
                       "ELF" +
-                      std::string(60, '\0'),
-              ptx = files.ptx();
+                      std::string(60, '\0');
   auto code = [](const std::string &kind, size_t offset, size_t length) {
     return R"({"chip": "sm_80", "kind": ")" + kind + R"(", "offset": )" + std::to_string(offset) +
            R"(, "length": )" + std::to_string(length) + "}";

@@ -112,8 +112,8 @@ TEST_F(DeviceTest, LaunchesAndCopiesAreInOrder) {
   std::vector<float> x = toyInput(1, kRows);
   Buffer first = upload(x), second = upload(x), third = upload(x),
          offsets = upload(std::vector<int>(3));
-  for (unsigned round = 0; round < 4; ++round) {
-    std::vector<float> values = toyInput(1, kRows, round);
+  for (int64_t round = 0; round < 4; ++round) {
+    std::vector<float> values = toyInput(1, kRows, static_cast<unsigned>(round));
     expectDone(memory().copy(Direction::upload, {first.data(), values.data(), bytesOf(values)}));
     expectDone(scale(first, second, offsets, kRows));
     expectDone(scale(second, third, offsets, kRows));
@@ -125,7 +125,7 @@ TEST_F(DeviceTest, LaunchesAndCopiesAreInOrder) {
     // The last rows are what the round's first launch left.
     std::copy_n(scaled(values).begin() + 4 * (kRows - round), 4 * round, thrice.end() - 4 * round);
     EXPECT_EQ(download<float>(second, x.size()), thrice);
-    EXPECT_EQ(download<int>(offsets, 3)[2], kRows - static_cast<int>(round));
+    EXPECT_EQ(download<int>(offsets, 3)[2], kRows - round);
   }
 }
 

@@ -2,7 +2,7 @@
 // toy_files.cpp says. toy.ptx is what nvcc made of it, so that no test needs it, in
 // a version of PTX that older drivers take, too:
 //   nvcc -arch=compute_80 -fmad=false -Xcicc -O1 -ptx toy.cu
-//   sed -i 's/^.version .*/.version 7.0/' toy.ptx
+//   sed -i 's/^.version .*/.version 7.7/' toy.ptx
 #include "toy_kernels.h"
 
 #define TOY_ENTRY(name, Table, compute)                                                            \

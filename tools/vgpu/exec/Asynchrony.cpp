@@ -10,6 +10,33 @@ namespace vgpu {
 
 using Direction = Flights::Direction;
 
+namespace {
+
+/// Most copies are of 16 bytes, which need no call.
+inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
+  typedef uint64_t Unit __attribute__((vector_size(16), aligned(1)));
+  if (bytes == sizeof(Unit))
+    *reinterpret_cast<Unit *>(to) = *reinterpret_cast<const Unit *>(from);
+  else
+    std::memcpy(to, from, bytes);
+}
+
+/// Calls visit(shared address, offset in the piece, bytes), where the swizzle takes
+/// units of 16 bytes apart.
+template <class Visit>
+inline void eachUnit(const BulkCopy &copy, const BulkPiece &piece, Visit visit) {
+  if (copy.swizzle == Swizzle::None)
+    return visit(piece.shared, 0, piece.bytes);
+  for (uint32_t offset = 0; offset < piece.bytes;) {
+    uint32_t address = piece.shared + offset;
+    uint32_t bytes = std::min(16 - address % 16, piece.bytes - offset);
+    visit(swizzled(copy.swizzle, address), offset, bytes);
+    offset += bytes;
+  }
+}
+
+} // namespace
+
 Asynchrony::Asynchrony(Block &block)
     : flights(block, block.launch.program->traits.usesAsyncProxy),
       warpgroups(std::make_unique<WarpgroupEngine>(block, flights)), block(block),
@@ -40,14 +67,10 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t *to = block.shared(copy.to[lane]);
-    auto from = reinterpret_cast<const void *>(copy.from[lane]);
     uint32_t fromMemory = copy.sourceBytes[lane];
-    if (fromMemory == 16) { // the usual size, without a call
-      std::memcpy(to, from, 16);
-    } else {
-      std::memcpy(to, from, fromMemory);
+    copyUnit(to, reinterpret_cast<const uint8_t *>(copy.from[lane]), fromMemory);
+    if (fromMemory < copy.bytes)
       std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
-    }
     addresses[lane] = copy.to[lane];
     if (copy.lanes) // others are still to come
       flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
@@ -217,24 +240,27 @@ void Asynchrony::execute(BulkCopy &copy) {
   if (copy.kind != BulkCopy::Kind::Load) {
     capture(copy);
     for (const BulkPiece &piece : copy.pieces) {
-      const uint8_t *from = copy.captured.data() + (piece.shared - copy.range.begin);
-      auto *to = reinterpret_cast<uint8_t *>(piece.global);
-      if (copy.reduce)
-        copy.reduce(to, from, piece.bytes);
-      else
-        std::memcpy(to, from, piece.bytes);
+      eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
+        const uint8_t *from = copy.captured.data() + (shared - copy.range.begin);
+        auto *to = reinterpret_cast<uint8_t *>(piece.global + offset);
+        if (copy.reduce)
+          copy.reduce(to, from, bytes);
+        else
+          copyUnit(to, from, bytes);
+      });
       block.machine.memory.markInitialized(piece.global, piece.bytes);
     }
     return;
   }
-  for (const BulkPiece &piece : copy.pieces) {
-    uint8_t *to = block.shared(piece.shared);
-    if (piece.global)
-      std::memcpy(to, reinterpret_cast<const void *>(piece.global), piece.bytes);
-    else
-      for (uint32_t byte = 0; byte < piece.bytes; ++byte)
-        to[byte] = static_cast<uint8_t>(copy.fill >> 8 * ((piece.shared + byte) % 8));
-  }
+  for (const BulkPiece &piece : copy.pieces)
+    eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
+      uint8_t *to = block.shared(shared);
+      if (piece.global)
+        copyUnit(to, reinterpret_cast<const uint8_t *>(piece.global + offset), bytes);
+      else
+        for (uint32_t byte = 0; byte < bytes; ++byte)
+          to[byte] = static_cast<uint8_t>(copy.fill >> 8 * ((shared + byte) % 8));
+    });
   flights.end(copy.flight);
   barriers.at(copy.barrier).state.completeBytes(copy.range.end - copy.range.begin);
 }

@@ -14,9 +14,10 @@ namespace vgpu {
 
 class WarpgroupEngine;
 
-/// A contiguous part of a bulk copy. Without a global address it is filled.
+/// A part of a bulk copy that is contiguous but for the swizzle of shared memory.
+/// Without a global address it is filled.
 struct BulkPiece {
-  uint32_t shared;
+  uint32_t shared; ///< before it is swizzled
   uint32_t bytes;
   uint64_t global;
 };
@@ -31,6 +32,7 @@ struct BulkCopy {
   int lane = 0;
   const Instruction *instruction = nullptr;
   std::vector<BulkPiece> pieces;
+  Swizzle swizzle = Swizzle::None;
   SharedRange range{};  ///< all of it in shared memory
   uint64_t fill = 0;    ///< eight bytes of filling
   uint32_t barrier = 0; ///< of a load

@@ -1,5 +1,6 @@
 #pragma once
 #include "program/Program.h"
+#include "tensor/Footprint.h"
 
 namespace vgpu {
 
@@ -43,6 +44,7 @@ struct Machine {
   /// Resident blocks take turns, so that their memory accesses interleave.
   bool interleavesBlocks = false;
   uint64_t runs = 0; ///< counts the grids that were executed
+  tensor::Footprints footprints{};
   uint32_t multiprocessors = 1;
   uint32_t threadsPerMultiprocessor = 2048;
   uint32_t blocksPerMultiprocessor = 32;

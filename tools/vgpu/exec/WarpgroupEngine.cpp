@@ -1,6 +1,7 @@
 #include "exec/WarpgroupEngine.h"
 
 #include "exec/Block.h"
+#include "tensor/Descriptor.h"
 
 #include <algorithm>
 
@@ -14,12 +15,16 @@ namespace {
 int stepsOf(const Form &form) { return form.a == Format::B1 ? form.k / 32 : form.k; }
 int stepsOfUnit(Format format) { return format == Format::B1 ? 4 : 128 / bitsOf(format); }
 
+/// Of 256 columns, and of A.
+constexpr uint32_t kMostRegisters = 128 + 4;
+
 size_t indexOf(int32_t word) { return static_cast<size_t>(word) / kWarpSize; }
 
 } // namespace
 
 WarpgroupEngine::WarpgroupEngine(Block &block, Flights &flights)
-    : block(block), flights(flights), warps(block.launch.warpsPerBlock()) {}
+    : block(block), flights(flights), groups(block.launch.warpsPerBlock() / kWarps + 1),
+      warps(block.launch.warpsPerBlock()) {}
 
 WarpgroupEngine::WarpState &WarpgroupEngine::stateOf(const Warp &warp) {
   WarpState &state = warps[warp.index];
@@ -33,7 +38,24 @@ WarpgroupEngine::WarpState &WarpgroupEngine::stateOf(const Warp &warp) {
 }
 
 WarpgroupEngine::Tile &WarpgroupEngine::tileOf(const Warp &warp, uint64_t sequence) {
-  return tiles[{warp.index / kWarps, sequence}];
+  Group &group = groups[warp.index / kWarps];
+  while (group.first + group.tiles.size() <= sequence) {
+    if (group.idle.empty())
+      group.idle.push_back(std::make_unique<Tile>());
+    group.tiles.push_back(std::move(group.idle.back()));
+    group.idle.pop_back();
+  }
+  return *group.tiles[sequence - group.first];
+}
+
+void WarpgroupEngine::dropFirst(Group &group) {
+  Tile &tile = *group.tiles.front();
+  tile.issuedBy = 0;
+  tile.remaining = kWarps;
+  tile.isCaptured = false;
+  group.idle.push_back(std::move(group.tiles.front()));
+  group.tiles.pop_front();
+  ++group.first;
 }
 
 void WarpgroupEngine::checkFenced(Warp &warp, WarpState &state, const Operation &operation) {
@@ -41,18 +63,20 @@ void WarpgroupEngine::checkFenced(Warp &warp, WarpState &state, const Operation 
     flights.report(warp, -1, FindingKind::Asynchronous,
                    "the first wgmma of the warp has no wgmma.fence before it", 0);
   state.hasFenced = true; // once is enough
-  auto check = [&](const std::vector<int32_t> &words, std::string_view what) {
-    for (int32_t word : words)
-      if (word >= 0 && state.isUnfenced[indexOf(word)] && !state.flightGroup[indexOf(word)]) {
-        flights.report(
-            warp, -1, FindingKind::Asynchronous,
-            "wgmma uses " + std::string(what) + " that were written after the last wgmma.fence", 0);
-        return;
-      }
+  auto check = [&](uint32_t begin, uint32_t end, std::string_view what) {
+    for (uint32_t number = begin; number < end; ++number) {
+      int32_t word = operation.instruction->list[number].word;
+      if (word < 0 || !state.isUnfenced[indexOf(word)] || state.flightGroup[indexOf(word)])
+        continue;
+      flights.report(
+          warp, -1, FindingKind::Asynchronous,
+          "wgmma uses " + std::string(what) + " that were written after the last wgmma.fence", 0);
+      return;
+    }
   };
   if (operation.accumulates)
-    check(operation.accumulatorWords, "accumulators");
-  check(operation.wordsOfA, "registers of A");
+    check(0, operation.accumulators(), "accumulators");
+  check(operation.accumulators(), operation.instruction->listCount, "registers of A");
 }
 
 void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Plan &plan,
@@ -62,30 +86,14 @@ void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Pl
                                                      std::to_string(warps.size() % kWarps) +
                                                      " warps of the block are too few");
   WarpState &state = stateOf(warp);
-  Operation operation;
-  operation.sequence = state.issued++;
-  operation.group = state.openGroup;
-  operation.accumulates = accumulates;
-  auto ofD = static_cast<uint32_t>(plan.form.registersOf(plan.form.d));
-  for (uint32_t number = 0; number < instruction.listCount; ++number) {
-    Operand place = instruction.list[number];
-    if (number < ofD) {
-      operation.accumulators.push_back(warp.lanes<uint32_t>(place));
-      operation.accumulatorWords.push_back(place.word);
-    } else {
-      operation.a.push_back(warp.lanes<uint32_t>(place));
-      operation.wordsOfA.push_back(place.word);
-    }
-  }
+  Operation operation{state.issued++, state.openGroup, &instruction, &plan, accumulates};
   checkFenced(warp, state, operation);
-  for (int32_t word : operation.wordsOfA)
-    if (word >= 0) {
-      state.flightGroup[indexOf(word)] = operation.group + 1;
-      state.isOperandOfA[indexOf(word)] = true;
-    }
-  for (int32_t word : operation.accumulatorWords) {
+  for (uint32_t number = instruction.listCount; number-- > 0;) { // accumulators last
+    int32_t word = instruction.list[number].word;
+    if (word < 0)
+      continue;
     state.flightGroup[indexOf(word)] = operation.group + 1;
-    state.isOperandOfA[indexOf(word)] = false;
+    state.isOperandOfA[indexOf(word)] = number >= operation.accumulators();
   }
   Tile &tile = tileOf(warp, operation.sequence);
   if (!tile.issuedBy) {
@@ -101,74 +109,40 @@ void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Pl
                     std::to_string(operation.sequence) + " or its descriptors");
   }
   tile.issuedBy |= 1u << warp.index % kWarps;
-  state.operations.push_back(std::move(operation));
+  state.operations.push_back(operation);
 }
 
-std::vector<SharedRange> WarpgroupEngine::footprint(const Tile &tile) const {
-  std::vector<SharedRange> ranges;
-  auto add = [&](uint32_t address) {
-    if (!block.inShared(address, 16))
-      throw Fault(FindingKind::OutOfBounds,
-                  "a matrix descriptor leads outside of the block's shared memory, which ends at " +
-                      std::to_string(block.sharedEnd),
-                  -1, address);
-    if (!ranges.empty() && ranges.back().end == address)
-      ranges.back().end += 16;
-    else
-      ranges.push_back({address, address + 16});
-  };
-  auto matrix = [&](uint64_t bits, bool isAcross, int rows, int k) {
-    MatrixDescriptor descriptor = MatrixDescriptor::decode(bits);
-    if (isAcross)
-      for (int unit = 0; unit < rows / 8; ++unit)
-        for (int row = 0; row < k; ++row)
-          add(descriptor.acrossK(row, unit));
-    else
-      for (int row = 0; row < rows; ++row)
-        for (int unit = 0; unit < 2; ++unit)
-          add(descriptor.alongK(row, unit));
-  };
-  const Plan &plan = *tile.plan;
-  if (plan.source == Source::SharedMemory)
-    matrix(tile.descriptorA, plan.isAAcross, 64, plan.form.k);
-  matrix(tile.descriptorB, plan.isBAcross, plan.form.n, plan.form.k);
-  // A row may be part of both matrices, or twice of one.
-  std::sort(ranges.begin(), ranges.end(),
-            [](SharedRange a, SharedRange b) { return a.begin < b.begin; });
-  std::vector<SharedRange> merged;
-  for (SharedRange range : ranges) {
-    if (!merged.empty() && range.begin <= merged.back().end)
-      merged.back().end = std::max(merged.back().end, range.end);
-    else
-      merged.push_back(range);
-  }
-  return merged;
+const Footprint &WarpgroupEngine::footprintOf(const Tile &tile) const {
+  return block.machine.footprints.of(*tile.plan, tile.descriptorA, tile.descriptorB);
 }
 
 void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
   for (uint64_t bits : {tile.descriptorA, tile.descriptorB})
     if (std::string why = whyInvalidDescriptor(bits); !why.empty())
       throw Fault(FindingKind::InvalidInstruction, why);
-  std::vector<SharedRange> ranges = footprint(tile);
-  for (SharedRange range : ranges)
-    flights.checkProxy(warp, 0, range, "wgmma reads");
+  std::vector<SharedRange> ranges;
+  for (auto [begin, end] : footprintOf(tile).ranges) {
+    if (!block.inShared(begin, end - begin))
+      throw Fault(FindingKind::OutOfBounds,
+                  "a matrix descriptor leads outside of the block's shared memory, which ends at " +
+                      std::to_string(block.sharedEnd),
+                  -1, begin < kSharedBase ? begin : std::max(begin, block.sharedEnd / 16 * 16));
+    flights.checkProxy(warp, 0, {begin, end}, "wgmma reads");
+    ranges.push_back({begin, end});
+  }
   tile.flight = flights.begin(warp, 0, Flights::Direction::Reads, std::move(ranges));
 }
 
-void WarpgroupEngine::captureMatrix(const Plan &plan, MatrixDescriptor descriptor, Format format,
-                                    bool isAcross, int firstRow, int rows,
-                                    std::vector<uint32_t> &out) {
+/// `units` are the addresses of 16 bytes each, as Footprint has them.
+void WarpgroupEngine::captureMatrix(const Plan &plan, const uint32_t *units, Format format,
+                                    bool isAcross, int rows, std::vector<uint32_t> &out) {
   const Arithmetic &compute = arithmetic();
   out.resize(static_cast<size_t>(stepsOf(plan.form)) * rows);
   alignas(64) uint32_t words[kWarpSize];
-  auto readRow = [&](int row, uint32_t address) {
-    std::memcpy(words + 4 * row, block.shared(address), 16);
-  };
   for (int first = 0; first < rows; first += 8)
-    for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < 2; ++half, units += 8) {
       for (int row = 0; row < 8; ++row)
-        readRow(row, isAcross ? descriptor.acrossK(8 * half + row, (firstRow + first) / 8)
-                              : descriptor.alongK(firstRow + first + row, half));
+        std::memcpy(words + 4 * row, block.shared(units[row]), 16);
       if (isAcross)
         compute.spreadAcross(format, words, plan.order, 8 * half, out.data() + first, rows);
       else
@@ -180,12 +154,12 @@ void WarpgroupEngine::captureMatrix(const Plan &plan, MatrixDescriptor descripto
 /// Reads both matrices: the operation is over, as far as shared memory goes.
 void WarpgroupEngine::capture(Tile &tile) {
   const Plan &plan = *tile.plan;
+  const Footprint &footprint = footprintOf(tile);
   if (plan.source == Source::SharedMemory)
     for (uint32_t warp = 0; warp < kWarps; ++warp)
-      captureMatrix(plan, MatrixDescriptor::decode(tile.descriptorA), plan.form.a, plan.isAAcross,
-                    static_cast<int>(16 * warp), 16, tile.a[warp]);
-  captureMatrix(plan, MatrixDescriptor::decode(tile.descriptorB), plan.form.b, plan.isBAcross, 0,
-                plan.form.n, tile.b);
+      captureMatrix(plan, &footprint.a[warp * kWarpSize], plan.form.a, plan.isAAcross, 16,
+                    tile.a[warp]);
+  captureMatrix(plan, footprint.b.data(), plan.form.b, plan.isBAcross, plan.form.n, tile.b);
   tile.isCaptured = true;
 }
 
@@ -195,18 +169,21 @@ void WarpgroupEngine::execute(Warp &warp, Operation &operation) {
     capture(tile);
   const Plan &plan = *tile.plan;
   const Arithmetic &compute = arithmetic();
+  uint32_t *registers[kMostRegisters];
+  for (uint32_t number = 0; number < operation.instruction->listCount; ++number)
+    registers[number] = warp.lanes<uint32_t>(operation.instruction->list[number]);
   std::vector<uint32_t> &a = tile.a[warp.index % kWarps];
   if (plan.source != Source::SharedMemory) {
     a.resize(static_cast<size_t>(stepsOf(plan.form)) * 16);
     for (int r = 0; r < 4; ++r)
-      compute.spread(plan.form.a, operation.a[r], plan.order, r / 2 * stepsOfUnit(plan.form.a),
-                     a.data() + 8 * (r % 2), 16);
+      compute.spread(plan.form.a, registers[operation.accumulators() + r], plan.order,
+                     r / 2 * stepsOfUnit(plan.form.a), a.data() + 8 * (r % 2), 16);
   }
   if (plan.negates)
     for (uint32_t &word : a)
       word ^= 0x80000000;
   compute.warpgroupRows(plan.form, plan.order, operation.accumulates, a.data(), tile.b.data(),
-                        operation.accumulators.data());
+                        registers);
   operation.isDone = true;
 }
 
@@ -240,7 +217,7 @@ bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
     if (tile.remaining-- == kWarps) // the group is one unit: it is done for all of it
       flights.end(tile.flight);
     if (!tile.remaining)
-      tiles.erase({warp.index / kWarps, sequence});
+      dropFirst(groups[warp.index / kWarps]);
     state.operations.pop_front();
   }
   for (uint32_t &group : state.flightGroup)
@@ -258,8 +235,8 @@ void WarpgroupEngine::fence(Warp &warp) {
 bool WarpgroupEngine::rename(Warp &warp, WarpState &state, const RegisterUse &use) {
   int32_t from = use.reads.front();
   auto writesIt = [&](const Operation &operation) {
-    return std::find(operation.accumulatorWords.begin(), operation.accumulatorWords.end(), from) !=
-           operation.accumulatorWords.end();
+    const Operand *list = operation.instruction->list, *end = list + operation.accumulators();
+    return std::any_of(list, end, [&](Operand operand) { return operand.word == from; });
   };
   if (state.flightGroup[indexOf(from)] && !executeThrough(warp, state, writesIt))
     return false;
@@ -299,13 +276,12 @@ void WarpgroupEngine::finish() {
   for (size_t number = 0; number < warps.size(); ++number)
     if (!warps[number].operations.empty()) {
       const Operation &left = warps[number].operations.front();
-      const Tile &tile = tiles.at({static_cast<uint32_t>(number) / kWarps, left.sequence});
       Finding finding;
       finding.kind = FindingKind::Asynchronous;
       finding.message = "the warp ends without waiting for its wgmma";
       finding.site.kernel = block.launch.program->kernel->name;
-      finding.site.line = tile.instruction->source->line;
-      finding.site.instruction = tile.instruction->source->text();
+      finding.site.line = left.instruction->source->line;
+      finding.site.instruction = left.instruction->source->text();
       finding.site.warp = static_cast<int>(number);
       block.machine.findings.add(std::move(finding));
     }

@@ -10,10 +10,10 @@
 #include "exec/Flights.h"
 #include "program/RegisterUse.h"
 #include "tensor/Arithmetic.h"
-#include "tensor/Descriptor.h"
-#include "tensor/Plan.h"
+#include "tensor/Footprint.h"
 
 #include <deque>
+#include <memory>
 
 namespace vgpu {
 
@@ -50,13 +50,20 @@ private:
     bool isCaptured = false;
     std::vector<uint32_t> a[kWarps], b;
   };
+  /// Four warps and the tiles that they have begun, by number.
+  struct Group {
+    std::deque<std::unique_ptr<Tile>> tiles;
+    uint64_t first = 0;
+    std::vector<std::unique_ptr<Tile>> idle; ///< whose memory is used again
+  };
   struct Operation {
     uint64_t sequence;
     uint32_t group;
+    const Instruction *instruction;
+    const tensor::Plan *plan;
     bool accumulates, isDone = false;
-    std::vector<tensor::Register> accumulators;
-    std::vector<tensor::ConstRegister> a;
-    std::vector<int32_t> accumulatorWords, wordsOfA;
+
+    uint32_t accumulators() const { return static_cast<uint32_t>(plan->registersOfD); }
   };
   struct WarpState {
     std::deque<Operation> operations;
@@ -64,19 +71,20 @@ private:
     uint64_t issued = 0;
     bool hasFenced = false;            ///< at all
     std::vector<uint32_t> flightGroup; ///< of each register: 1 + the group it is in flight for
-    std::vector<bool> isOperandOfA;    ///< and whether only as an operand that is read
-    std::vector<bool> isUnfenced;      ///< written since the last wgmma.fence
+    std::vector<uint8_t> isOperandOfA; ///< and whether only as an operand that is read
+    std::vector<uint8_t> isUnfenced;   ///< written since the last wgmma.fence
   };
 
   WarpState &stateOf(const Warp &warp);
   Tile &tileOf(const Warp &warp, uint64_t sequence);
+  /// Gives up the oldest tile, which all its warps have waited for.
+  static void dropFirst(Group &group);
   void checkFenced(Warp &warp, WarpState &state, const Operation &operation);
   void beginTile(Warp &warp, Tile &tile);
-  std::vector<SharedRange> footprint(const Tile &tile) const;
+  const tensor::Footprint &footprintOf(const Tile &tile) const;
   void capture(Tile &tile);
-  void captureMatrix(const tensor::Plan &plan, tensor::MatrixDescriptor descriptor,
-                     tensor::Format format, bool isAcross, int firstRow, int rows,
-                     std::vector<uint32_t> &out);
+  void captureMatrix(const tensor::Plan &plan, const uint32_t *units, tensor::Format format,
+                     bool isAcross, int rows, std::vector<uint32_t> &out);
   void execute(Warp &warp, Operation &operation);
   /// Executes operations, in order, up to and with the last for which `isNeeded`.
   template <class Needed> bool executeThrough(Warp &warp, WarpState &state, Needed isNeeded);
@@ -84,7 +92,7 @@ private:
 
   Block &block;
   Flights &flights;
-  std::map<std::pair<uint32_t, uint64_t>, Tile> tiles; ///< by warpgroup and number
+  std::vector<Group> groups;
   std::vector<WarpState> warps;
 };
 

@@ -174,8 +174,11 @@ void DeviceMemory::markInitialized(uint64_t address, uint64_t bytes) {
 std::optional<uint64_t> DeviceMemory::firstUninitialized(uint64_t address, uint64_t bytes) const {
   if (!inArena(address))
     return std::nullopt;
-  for (uint64_t end = address + bytes; address < end;) {
-    if (address % 8 == 0 && end - address >= 8 && *shadow(address) == 0xff)
+  for (uint64_t end = address + bytes, eight; address < end;) {
+    if (address % 64 == 0 && end - address >= 64 &&
+        (std::memcpy(&eight, shadow(address), 8), eight == ~uint64_t{0}))
+      address += 64;
+    else if (address % 8 == 0 && end - address >= 8 && *shadow(address) == 0xff)
       address += 8;
     else if (isInitialized(address))
       ++address;

@@ -40,14 +40,18 @@ BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t 
   return copy;
 }
 
-/// Checks a range of global memory, as an access of this lane.
+/// Checks a range of global memory, as an access of this lane. `known` is the
+/// allocation that the copy met last.
 void checkGlobal(Warp &warp, const Instruction &instruction, int lane, uint64_t address,
-                 uint32_t bytes, AccessKind kind) {
-  uint64_t addresses[kWarpSize];
-  addresses[lane] = address;
-  LaneMask only = LaneMask{1} << lane;
-  checkEachGlobal(warp, instruction, only, addresses, bytes, kind);
+                 uint32_t bytes, AccessKind kind, Allocation &known) {
+  if (!known.contains(address, bytes)) {
+    uint64_t addresses[kWarpSize];
+    addresses[lane] = address;
+    known = checkEachGlobal(warp, instruction, LaneMask{1} << lane, addresses, bytes, kind);
+  }
   const DeviceMemory &memory = warp.block.machine.memory;
+  for (uint32_t byte = 0; kind == AccessKind::Load && byte < bytes; byte += 64)
+    __builtin_prefetch(reinterpret_cast<const uint8_t *>(address) + byte); // it is copied later
   if (kind == AccessKind::Load && memory.inArena(address))
     if (std::optional<uint64_t> first = memory.firstUninitialized(address, bytes))
       reportUninitialized(warp, ptx::Space::Global, lane, *first);
@@ -78,7 +82,8 @@ Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
       throw Fault(FindingKind::Misaligned,
                   "the global address of a bulk copy must be a multiple of 16", lane, global);
     BulkCopy copy = newCopy(warp, instruction, lane, bytes, 16);
-    checkGlobal(warp, instruction, lane, global, bytes, accessOf(copy.kind));
+    Allocation known;
+    checkGlobal(warp, instruction, lane, global, bytes, accessOf(copy.kind), known);
     copy.pieces.push_back({copy.range.begin, bytes, global});
     asynchronyOf(warp).issue(std::move(copy));
   });
@@ -124,30 +129,26 @@ uint64_t fillOf(const TensorMap &map) {
   }
 }
 
-/// The part [begin, end) of a row, cut where the swizzle takes units apart.
-void addPieces(const TensorMap &map, const BoxRow &row, uint32_t begin, uint32_t end,
-               uint64_t global, BulkCopy &copy) {
-  while (begin < end) {
-    uint32_t address = copy.range.begin + row.offset + begin;
-    uint32_t stop = map.swizzle == Swizzle::None ? end : std::min(end, begin + 16 - address % 16);
-    copy.pieces.push_back({swizzled(map.swizzle, address), stop - begin, global});
-    global += global ? stop - begin : 0;
-    begin = stop;
-  }
+/// The part [begin, end) of a row.
+void addPiece(const BoxRow &row, uint32_t begin, uint32_t end, uint64_t global, BulkCopy &copy) {
+  if (begin < end)
+    copy.pieces.push_back({copy.range.begin + row.offset + begin, end - begin, global});
 }
 
 void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map, const Corner &corner,
             BulkCopy &copy) {
   bool isLoad = copy.kind == BulkCopy::Kind::Load;
+  Allocation known;
+  copy.swizzle = map.swizzle;
   forBoxRows(map, corner, [&](const BoxRow &row) {
     if (row.validBegin < row.validEnd)
       checkGlobal(warp, instruction, copy.lane, row.address, row.validEnd - row.validBegin,
-                  accessOf(copy.kind));
+                  accessOf(copy.kind), known);
     if (isLoad)
-      addPieces(map, row, 0, row.validBegin, 0, copy);
-    addPieces(map, row, row.validBegin, row.validEnd, row.address, copy);
+      addPiece(row, 0, row.validBegin, 0, copy);
+    addPiece(row, row.validBegin, row.validEnd, row.address, copy);
     if (isLoad)
-      addPieces(map, row, row.validEnd, row.bytes, 0, copy);
+      addPiece(row, row.validEnd, row.bytes, 0, copy);
   });
 }
 

@@ -55,6 +55,8 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     Accessed source;
     access(warp, instruction, 1, reads, AccessKind::Load, source);
     std::copy(std::begin(source.addresses), std::end(source.addresses), copy.from.begin());
+    for (uint64_t from : copy.from) // it is copied later
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(from));
   }
   copy.lanes = lanes;
   asynchronyOf(warp).issue(warp, copy);

@@ -1,0 +1,54 @@
+#include "tensor/Footprint.h"
+
+#include "tensor/Descriptor.h"
+
+#include <algorithm>
+
+namespace vgpu::tensor {
+namespace {
+
+constexpr uint32_t kUnit = 16;
+
+std::vector<uint32_t> unitsOf(uint64_t bits, bool isAcross, int rows) {
+  MatrixDescriptor descriptor = MatrixDescriptor::decode(bits);
+  std::vector<uint32_t> units;
+  for (int block = 0; block < rows / 8; ++block)
+    for (int half = 0; half < 2; ++half)
+      for (int row = 0; row < 8; ++row)
+        units.push_back(isAcross ? descriptor.acrossK(8 * half + row, block)
+                                 : descriptor.alongK(8 * block + row, half));
+  return units;
+}
+
+/// A unit may be part of both matrices, or twice of one.
+void addRanges(std::vector<uint32_t> units, Footprint &footprint) {
+  std::sort(units.begin(), units.end());
+  for (uint32_t unit : units) {
+    if (!footprint.ranges.empty() && unit <= footprint.ranges.back().second)
+      footprint.ranges.back().second = std::max(footprint.ranges.back().second, unit + kUnit);
+    else
+      footprint.ranges.push_back({unit, unit + kUnit});
+  }
+}
+
+} // namespace
+
+const Footprint &Footprints::of(const Plan &plan, uint64_t descriptorA, uint64_t descriptorB) {
+  auto [entry, isNew] = known.try_emplace({&plan, descriptorA, descriptorB});
+  Footprint &footprint = entry->second;
+  if (!isNew)
+    return footprint;
+  if (known.size() > kMost) {
+    known.clear();
+    return of(plan, descriptorA, descriptorB);
+  }
+  if (plan.source == Source::SharedMemory)
+    footprint.a = unitsOf(descriptorA, plan.isAAcross, plan.form.m);
+  footprint.b = unitsOf(descriptorB, plan.isBAcross, plan.form.n);
+  std::vector<uint32_t> units = footprint.a;
+  units.insert(units.end(), footprint.b.begin(), footprint.b.end());
+  addRanges(std::move(units), footprint);
+  return footprint;
+}
+
+} // namespace vgpu::tensor

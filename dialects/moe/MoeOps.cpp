@@ -291,4 +291,45 @@ LogicalResult CombineOp::verify() {
   return verifySameSize(*this, {"addend", getAddend(), 1}, {"rows", getRows(), 1});
 }
 
+//===----------------------------------------------------------------------===//
+// dequantize
+//===----------------------------------------------------------------------===//
+
+LogicalResult DequantizeOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
+                                             Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  types.push_back(tensorType(adaptor.getX()).clone(adaptor.getElement()));
+  return success();
+}
+
+LogicalResult DequantizeOp::reifyResultShapes(OpBuilder &builder,
+                                              ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult DequantizeOp::verify() {
+  RankedTensorType x = tensorType(getX()), scales = tensorType(getScales());
+  // C1
+  if (scales.getRank() != x.getRank())
+    return emitOpError("requires scales of rank ")
+           << x.getRank() << ", but they have " << scales.getRank();
+  if (getZeroPoints() && tensorType(getZeroPoints()) != scales.clone(x.getElementType()))
+    return emitOpError("requires zero points of type ")
+           << scales.clone(x.getElementType()) << ", but they are " << getZeroPoints().getType();
+  // C3
+  int64_t axis = getAxis(), block = getBlock();
+  if (axis < 0 || axis >= std::max<int64_t>(x.getRank(), 1) || block < 0)
+    return emitOpError("requires a dimension and a block that is not negative, but they are ")
+           << axis << " and " << block;
+  // C2
+  for (int64_t dim = 0; dim < x.getRank(); ++dim) {
+    int64_t size = sizeOf(getX(), dim);
+    if (sizeOf(getScales(), dim) != 1 &&
+        failed(verifySize(*this, "scales", getScales(), dim,
+                          block && dim == axis ? ceilDiv(size, block) : size)))
+      return failure();
+  }
+  return success();
+}
+
 } // namespace moec::moe

@@ -248,4 +248,40 @@ def Moe_CombineOp : Moe_Op<"combine", [AttrSizedOperandSegments]> {
   }];
 }
 
+def Moe_DequantizeOp : Moe_Op<"dequantize"> {
+  let summary = "The floats that integers stand for";
+  let description = [{
+    y[i] = (x[i] - `zero_points`[j]) * `scales`[j], where j is i, but 0 where a
+    dimension of the scales has one element, and divided by `block`, if given,
+    in the dimension `axis`. The difference is exact, the product has the type
+    of the scales and is rounded to `element`. Zero points are 0 by default;
+    integers are signed unless `is_unsigned`.
+
+    Constraints:
+    * (C1) `zero_points` have the type of x and the shape of the scales; the
+      scales have the rank of x.
+    * (C2) each size of the scales is 1 or that of x, or, with a block, in the
+      dimension `axis` the number of blocks.
+    * (C3) `axis` is a dimension of x; the block is not negative.
+
+    Example:
+    ```mlir
+    %y = moe.dequantize %x scales(%s : tensor<2x16xf32>) zero_points(%z : tensor<2x16xi8>)
+         {axis = 0, block = 32, element = f32} : tensor<64x16xi8> -> tensor<64x16xf32>
+    ```
+  }];
+  let arguments = (ins TensorOf<[AnySignlessInteger]>:$x, TensorOf<[F16, BF16, F32, F64]>:$scales,
+                       Optional<TensorOf<[AnySignlessInteger]>>:$zero_points,
+                       DefaultValuedAttr<Moec_IntAttr, "0">:$axis,
+                       DefaultValuedAttr<Moec_IntAttr, "0">:$block,
+                       TypeAttrOf<Moec_Float>:$element, UnitAttr:$is_unsigned);
+  let results = (outs TensorOf<[F16, BF16, F32, F64]>:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $x `scales` `(` $scales `:` type($scales) `)`
+    (`zero_points` `(` $zero_points^ `:` type($zero_points) `)`)? attr-dict
+    `:` type($x) `->` type($result)
+  }];
+}
+
 #endif

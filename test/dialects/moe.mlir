@@ -232,3 +232,30 @@ func.func @combine_c1(%rows: tensor<?x16xf32>, %p: tensor<?x2xi32>, %w: tensor<?
        : tensor<?x16xf32>, tensor<?x2xi32> -> tensor<?x16xf32>
   return
 }
+
+// -----
+
+func.func @dequantize_c1(%x: tensor<64x16xi8>, %s: tensor<2x16xf32>, %z: tensor<2x16xi4>) {
+  // expected-error @below {{requires zero points of type 'tensor<2x16xi8>', but they are 'tensor<2x16xi4>'}}
+  %y = moe.dequantize %x scales(%s : tensor<2x16xf32>) zero_points(%z : tensor<2x16xi4>)
+       {axis = 0, block = 32, element = f32} : tensor<64x16xi8> -> tensor<64x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c2(%x: tensor<64x16xi8>, %s: tensor<3x16xf32>) {
+  // expected-error @below {{requires dimension 0 of scales to be 2, but it is 3}}
+  %y = moe.dequantize %x scales(%s : tensor<3x16xf32>) {axis = 0, block = 32, element = f32}
+       : tensor<64x16xi8> -> tensor<64x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c3(%x: tensor<64x16xi8>, %s: tensor<1x16xf32>) {
+  // expected-error @below {{requires a dimension and a block that is not negative, but they are 2 and 0}}
+  %y = moe.dequantize %x scales(%s : tensor<1x16xf32>) {axis = 2, element = f32}
+       : tensor<64x16xi8> -> tensor<64x16xf32>
+  return
+}

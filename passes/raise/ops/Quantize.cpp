@@ -1,4 +1,5 @@
 //===- Quantize.cpp - quantised tensors and products of them ---------------===//
+#include "dialects/moe/MoeDialect.h"
 #include "passes/raise/Operators.h"
 #include "passes/raise/ops/Helpers.h"
 
@@ -10,56 +11,55 @@ using namespace mlir;
 namespace moec::raise {
 namespace {
 
-/// A scale or zero point at every element of `x`: one for the tensor, one for
-/// each index of `axis`, or one for each block of `block` elements along it.
-FailureOr<Tensor> spread(Node &node, Tensor parameter, const Tensor &x, int64_t block,
-                         bool perTensor) {
+/// Scale and zero point (may be missing) of an input, with the rank of the input:
+/// one for the tensor, one for each index of the axis, or one for each block
+/// along it.
+struct Parameters {
+  Tensor scale;
+  std::optional<Tensor> zero = std::nullopt;
+  int64_t axis = 0, block = 0;
+};
+
+FailureOr<Parameters> placeScale(Node &node, const Tensor &x) {
   Emitter &e = node.emitter;
-  int64_t stated = node.intAttr("axis", 1);
-  if (parameter.rank() == 0)
-    return parameter;
-  bool isSingle = parameter.rank() == 1 && isConstantIntValue(parameter.shape[0], 1);
-  if (perTensor || isSingle)
-    return e.reshape(parameter, {});
+  Tensor scale = node.in(1);
+  int64_t stated = node.intAttr("axis", 1), block = node.intAttr("block_size", 0);
+  Scalars shape(x.rank(), e.size(1));
+  bool isSingle = scale.rank() == 0 || (scale.rank() == 1 && isConstantIntValue(scale.shape[0], 1));
+  if (isSingle)
+    return Parameters{e.reshape(scale, shape)};
   FailureOr<int64_t> axis = node.axis(stated, x.rank());
   if (failed(axis))
     return failure();
   if (block == 0) {
-    if (parameter.rank() != 1)
-      return node.refuse("scales of rank ") << parameter.rank() << " need a block_size";
-    Scalars shape(x.rank(), e.size(1));
-    shape[*axis] = parameter.shape[0];
-    return e.reshape(parameter, shape);
+    if (scale.rank() != 1)
+      return node.refuse("scales of rank ") << scale.rank() << " need a block_size";
+    shape[*axis] = x.shape[*axis];
+    return Parameters{e.reshape(scale, shape), std::nullopt, *axis};
   }
-  if (parameter.rank() != x.rank())
+  if (scale.rank() != x.rank())
     return node.refuse("blocked scales must have the rank of the tensor");
+  return Parameters{scale, std::nullopt, *axis, block};
+}
+
+FailureOr<Parameters> parametersOf(Node &node, const Tensor &x) {
+  FailureOr<Parameters> result = placeScale(node, x);
+  // The zero point has the shape of the scale, whatever is known of it.
+  if (succeeded(result) && node.has(2))
+    result->zero = node.emitter.reshape(node.in(2), result->scale.shape);
+  return result;
+}
+
+/// One scale or zero point for each element of `x`, as far as they are blocked.
+Tensor spread(Emitter &e, Tensor parameter, const Parameters &placed, const Tensor &x) {
+  if (placed.block == 0)
+    return parameter;
   Value data = e.value(parameter);
   return e.generate(x.shape, parameter.elementType, [&](Emitter &in, ValueRange at) {
     SmallVector<Value> indices(at);
-    indices[*axis] = arith::DivUIOp::create(in, at[*axis], in.index(block));
+    indices[placed.axis] = arith::DivUIOp::create(in, at[placed.axis], in.index(placed.block));
     return in.read(data, indices);
   });
-}
-
-/// Scale and zero point (may be missing) of an input, as broadcast tensors.
-struct Parameters {
-  Tensor scale;
-  std::optional<Tensor> zero;
-};
-FailureOr<Parameters> parametersOf(Node &node, const Tensor &x, unsigned scale, unsigned zero) {
-  int64_t block = node.intAttr("block_size", 0);
-  bool perTensor = node.in(scale).rank() == 0;
-  FailureOr<Tensor> scales = spread(node, node.in(scale), x, block, perTensor);
-  if (failed(scales))
-    return failure();
-  Parameters result{*scales, std::nullopt};
-  if (node.has(zero)) {
-    FailureOr<Tensor> zeros = spread(node, node.in(zero), x, block, perTensor);
-    if (failed(zeros))
-      return failure();
-    result.zero = *zeros;
-  }
-  return result;
 }
 
 /// The element type that an attribute states, which is 0 where it does not.
@@ -79,9 +79,9 @@ Value toFloat32(Emitter &e, Value value) {
 
 /// x / scale, divided in the type `precision`, then rounded to `target`.
 Tensor quantize(Emitter &e, Tensor x, const Parameters &parameters, Type precision, Type target) {
-  SmallVector<Tensor> inputs{x, parameters.scale};
+  SmallVector<Tensor> inputs{x, spread(e, parameters.scale, parameters, x)};
   if (parameters.zero && isa<IntegerType>(target))
-    inputs.push_back(*parameters.zero);
+    inputs.push_back(spread(e, *parameters.zero, parameters, x));
   return e.elementwise(inputs, target, [&](Emitter &in, ValueRange v) {
     Value value = in.convert(v[0], x.elementType, precision);
     Value scale = in.convert(v[1], parameters.scale.elementType, precision);
@@ -107,7 +107,7 @@ LogicalResult lowerQuantizeLinear(Node &node) {
   bool saturates = node.intAttr("saturate", 1);
   if (isa<FloatType>(*target) && !saturates)
     return node.refuse("quantisation to floats without saturation is not supported");
-  FailureOr<Parameters> parameters = parametersOf(node, x, 1, 2);
+  FailureOr<Parameters> parameters = parametersOf(node, x);
   if (failed(parameters))
     return failure();
   // Scales that are powers of two have no arithmetic of their own.
@@ -124,34 +124,28 @@ LogicalResult lowerQuantizeLinear(Node &node) {
 LogicalResult lowerDequantizeLinear(Node &node) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
-  FailureOr<Parameters> parameters = parametersOf(node, x, 1, 2);
-  if (failed(parameters))
+  FailureOr<Type> stated = typeAttr(node, "output_dtype", node.in(1).elementType);
+  FailureOr<Parameters> parameters = parametersOf(node, x);
+  if (failed(stated) || failed(parameters))
     return failure();
-  FailureOr<Type> stated = typeAttr(node, "output_dtype", parameters->scale.elementType);
-  if (failed(stated))
-    return failure();
-  Type result = *stated;
+  Type result = *stated, scaleType = parameters->scale.elementType;
   if (!isa<FloatType>(result))
     return node.refuse("the output type is not a float");
-  SmallVector<Tensor> inputs{x, parameters->scale};
-  bool hasZero = parameters->zero && isa<IntegerType>(x.elementType);
-  if (hasZero)
-    inputs.push_back(*parameters->zero);
-  Type narrow = x.elementType, wide = e.getIntegerType(32, true);
-  return node.set(0, e.elementwise(inputs, result, [&](Emitter &in, ValueRange v) {
-    // Differences of zero points are exact, also where they leave the type.
-    Value value = v[0];
-    Type type = narrow;
-    if (isa<IntegerType>(narrow)) {
-      value = in.convert(value, narrow, wide);
-      type = wide;
-      if (hasZero)
-        value = arith::SubIOp::create(in, value, in.convert(v[2], narrow, wide));
-    }
-    Type scaleType = parameters->scale.elementType;
-    value = in.convert(value, type, scaleType);
-    return in.convert(arith::MulFOp::create(in, value, v[1]), scaleType, result);
-  }));
+  // Floats of few bits have no zero point.
+  if (x.isFloat()) {
+    Tensor scale = spread(e, parameters->scale, *parameters, x);
+    return node.set(0, e.elementwise({x, scale}, result, [&](Emitter &in, ValueRange v) {
+      Value value = in.convert(v[0], x.elementType, scaleType);
+      return in.convert(arith::MulFOp::create(in, value, v[1]), scaleType, result);
+    }));
+  }
+  if (scaleType.getIntOrFloatBitWidth() < 16)
+    return node.refuse("integers have scales of at least 16 bits, but these are ") << scaleType;
+  Value zeros = parameters->zero ? e.value(*parameters->zero) : Value();
+  auto op = moe::DequantizeOp::create(e, e.value(x), e.value(parameters->scale), zeros,
+                                      parameters->axis, parameters->block, result,
+                                      /*is_unsigned=*/x.isUnsigned());
+  return node.set(0, e.tensor(op, result, x.shape));
 }
 
 /// Scale and zero point that span the tensor's values and zero, then

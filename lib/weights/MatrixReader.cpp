@@ -61,7 +61,8 @@ Error MatrixReader::read(int64_t index, MutableArrayRef<float> out) {
     } else {
       int64_t bit = (index + static_cast<int64_t>(i)) * bits;
       auto byte = static_cast<uint8_t>(buffer[bit / 8 - first]);
-      out[i] = static_cast<float>(byte >> bit % 8 & ((1 << bits) - 1));
+      int code = byte >> bit % 8 & ((1 << bits) - 1);
+      out[i] = static_cast<float>(part.isSigned ? code ^ 1 << (bits - 1) : code);
     }
   }
   return Error::success();

@@ -5,7 +5,7 @@
 
 namespace moec {
 
-/// Reads elements of a part as floats; integers are their values.
+/// Reads elements of a part as floats; integers are what is packed of them.
 class MatrixReader {
 public:
   using Open = llvm::function_ref<llvm::Expected<const FileSlices *>(llvm::StringRef)>;

@@ -151,6 +151,7 @@ DictionaryAttr toAttr(Builder &b, const MatrixPart &part) {
        b.getNamedAttr("element", mlir::TypeAttr::get(part.element)),
        b.getNamedAttr("group", number(part.group)), b.getNamedAttr("row", number(part.row)),
        b.getNamedAttr("groups", number(part.groups)), b.getNamedAttr("rows", number(part.rows)),
+       b.getNamedAttr("signed", b.getBoolAttr(part.isSigned)),
        b.getNamedAttr("strides", b.getDenseI64ArrayAttr(part.strides)),
        b.getNamedAttr("bytes", b.getStringAttr(part.bytes))});
 }
@@ -227,6 +228,7 @@ Expected<PackStep> PackStep::parse(Attribute attr) {
     to.file = text(part, "file").str();
     to.offset = number(part, "offset");
     to.element = part.getAs<mlir::TypeAttr>("element").getValue();
+    to.isSigned = part.getAs<mlir::BoolAttr>("signed").getValue();
     to.group = number(part, "group");
     to.row = number(part, "row");
     to.groups = number(part, "groups");

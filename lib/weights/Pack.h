@@ -19,8 +19,8 @@ struct MatrixPart {
   std::string file;
   /// In bytes, of the element at [0,0,0].
   uint64_t offset = 0;
-  /// f32, f16, bf16, or unsigned integers (signless) of 8, 4 or 2 bits, the
-  /// lowest bits of a byte first.
+  /// f32, f16, bf16, or integers (signless) of 8, 4 or 2 bits, the lowest bits
+  /// of a byte first.
   mlir::Type element;
   /// The first group and row that the part is.
   int64_t group = 0, row = 0;
@@ -30,6 +30,9 @@ struct MatrixPart {
   std::array<int64_t, 3> strides = {};
   /// Of a small tensor, which is in no file: its bytes.
   std::string bytes = {};
+  /// Whether integers are signed; they are packed as if 2^(bits-1) had been
+  /// added, which does the same to a zero point.
+  bool isSigned = false;
 };
 
 /// How to make a packed weight: the step of a recipe.

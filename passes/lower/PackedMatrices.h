@@ -6,6 +6,8 @@
 
 namespace moec {
 
+struct SourceMatrix;
+
 /// How the matrices of a product are packed.
 struct PackedMatrices {
   /// After the model's weight.
@@ -30,6 +32,10 @@ struct PackedMatrices {
   void setTogether(int64_t columns) { elements.layout.together = columns; }
 
 private:
+  /// Appends the rows of a matrix, if they go with those before.
+  bool add(const SourceMatrix &matrix);
+  /// After the last matrix; false if no kernel reads that layout.
+  bool finish(std::optional<WeightType> type);
   void convertFloats(std::optional<WeightType> type);
 };
 

@@ -156,35 +156,45 @@ std::string WeightView::name() const {
   return weight ? weight.getSymName().str() : std::string("constant");
 }
 
+/// The elements as in a file: those of few bits side by side, the lowest first.
+static std::string bytesOf(DenseElementsAttr constant) {
+  unsigned bits = constant.getElementType().getIntOrFloatBitWidth();
+  std::string bytes;
+  if (bits >= 8) {
+    ArrayRef<char> raw = constant.getRawData();
+    for (int64_t i = 0, copies = constant.isSplat() ? constant.getNumElements() : 1; i < copies;
+         ++i)
+      bytes.append(raw.data(), raw.size());
+    return bytes;
+  }
+  bytes.resize(llvm::divideCeil(constant.getNumElements() * bits, 8));
+  for (auto [i, value] : llvm::enumerate(constant.getValues<APInt>()))
+    bytes[i * bits / 8] |= static_cast<char>(value.getZExtValue() << i * bits % 8);
+  return bytes;
+}
+
 std::optional<MatrixPart> WeightView::asMatrixPart(int64_t bits) const {
   Type type = element();
-  if (!type.isF32() && !type.isF16() && !type.isBF16() && !type.isInteger(8))
+  if (!type.isF32() && !type.isF16() && !type.isBF16() && !type.isInteger(8) &&
+      !type.isInteger(4) && !type.isInteger(2))
     return std::nullopt;
+  int64_t width = type.getIntOrFloatBitWidth();
   WeightView view = *this;
-  if (view.sizes.size() == 2) {
-    view.sizes.insert(view.sizes.begin(), 1);
-    view.strides.insert(view.strides.begin(), 0);
-  }
-  if (view.sizes.size() != 3)
-    return std::nullopt;
   // A dimension of one element is contiguous, whatever its stride is.
   for (int64_t dim : {1, 2})
     if (view.sizes[dim] == 1)
       view.strides[dim] = 1;
-  if (view.strides[1] != 1 && view.strides[2] != 1)
+  if ((view.strides[1] != 1 && view.strides[2] != 1) || view.offset * width % 8 != 0)
     return std::nullopt;
   MatrixPart part;
   part.element = type;
-  part.offset = view.offset * type.getIntOrFloatBitWidth() / 8;
+  part.offset = view.offset * width / 8;
   if (weight) {
     DictionaryAttr source = weight.getSource();
     part.file = source.getAs<StringAttr>("file").getValue().str();
     part.offset += source.getAs<IntegerAttr>("offset").getInt();
   } else {
-    ArrayRef<char> raw = constant.getRawData();
-    for (int64_t i = 0, copies = constant.isSplat() ? constant.getNumElements() : 1; i < copies;
-         ++i)
-      part.bytes.append(raw.data(), raw.size());
+    part.bytes = bytesOf(constant);
   }
   part.groups = view.sizes[0];
   part.rows = view.sizes[1];

@@ -26,10 +26,9 @@ struct WeightView {
   /// A name for what is made of it.
   std::string name() const;
 
-  /// The view [groups,rows,columns] as rows of matrices; one group if there are
-  /// two dimensions. None if neither rows nor columns are contiguous, or the
-  /// elements cannot be packed. Bytes are read as integers of `bits`, along the
-  /// last dimension.
+  /// The view [groups,rows,columns] as rows of matrices. None if neither rows
+  /// nor columns are contiguous, or the elements cannot be packed. Bytes are
+  /// read as integers of `bits`, along the last dimension.
   std::optional<MatrixPart> asMatrixPart(int64_t bits = 8) const;
 };
 

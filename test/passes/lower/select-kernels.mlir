@@ -5,7 +5,7 @@
 
 // A weight is packed once, whatever reads it; the recipe is read by the
 // writer of the weights file.
-// CHECK-DAG: rt.weight @w.packed type tensor<1x1x8x64xf32> {{.*}} stored tensor<1x1x8x64xf32> recipe [{block = 0 : i64, element = "f32", gate = "none", groups = 1 : i64, k = 8 : i64, n = 4 : i64, parts = [{bytes = "", element = f32, file = "w.data", group = 0 : i64, groups = 1 : i64, offset = 64 : i64, row = 0 : i64, rows = 4 : i64, strides = array<i64: 0, 1, 4>}], step = "pack", together = 1 : i64, width = 64 : i64}]
+// CHECK-DAG: rt.weight @w.packed type tensor<1x1x8x64xf32> {{.*}} stored tensor<1x1x8x64xf32> recipe [{block = 0 : i64, element = "f32", gate = "none", groups = 1 : i64, k = 8 : i64, n = 4 : i64, parts = [{bytes = "", element = f32, file = "w.data", group = 0 : i64, groups = 1 : i64, offset = 64 : i64, row = 0 : i64, rows = 4 : i64, signed = false, strides = array<i64: 0, 1, 4>}], step = "pack", together = 1 : i64, width = 64 : i64}]
 // CHECK-DAG: rt.weight @turned.packed type tensor<1x1x8x64xf32> {{.*}} strides = array<i64: 0, 8, 1>
 // The rows of w_in and w_up are the halves of one matrix.
 // CHECK-DAG: rt.weight @gate.packed type tensor<2x1x8x64xf32> {{.*}}gate = "halves"{{.*}} row = 0 : i64, rows = 16 : i64{{.*}} row = 16 : i64, rows = 16 : i64

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <csetjmp>
 #include <cstring>
+#include <fstream>
 #include <list>
 
 /// Outputs and arena are bytes here; the heap is the arena's kind of memory.
@@ -240,6 +241,22 @@ Program::Program(const std::string &source, const std::string &passes, const std
   auto metadata = llvm::cantFail(llvm::json::parse(model->module()->metadata));
   for (const llvm::json::Value &site : *metadata.getAsObject()->getArray("sites"))
     kernelOfSite.push_back(*site.getAsObject()->getInteger("kernel"));
+  loadWeights(*metadata.getAsObject());
+}
+
+void Program::loadWeights(const llvm::json::Object &metadata) {
+  const llvm::json::Object *description = metadata.getObject("weights");
+  if (!description)
+    return;
+  std::ifstream file(model->weights(), std::ios::binary);
+  file.seekg(0, std::ios::end);
+  // Words are as aligned as any element.
+  weights.resize(llvm::divideCeil(static_cast<size_t>(file.tellg()), sizeof(uint64_t)));
+  file.seekg(0);
+  file.read(reinterpret_cast<char *>(weights.data()), weights.size() * sizeof(uint64_t));
+  for (const llvm::json::Value &slot : *description->getArray("slots"))
+    slots.push_back(reinterpret_cast<char *>(weights.data()) +
+                    *slot.getAsObject()->getInteger("offset"));
 }
 
 std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split) {
@@ -267,7 +284,7 @@ std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split)
                  {}};
   if (setjmp(call.exit) != 0)
     return {};
-  model->module()->entry(&call, &services, views.data(), nullptr);
+  model->module()->entry(&call, &services, views.data(), slots.data());
 
   std::vector<Array> results;
   for (auto [index, view] : llvm::enumerate(call.outputs))

@@ -3,6 +3,7 @@
 
 #include "mlir/IR/MLIRContext.h"
 #include "moec/Compiler.h"
+#include "llvm/Support/JSON.h"
 #include <functional>
 #include <memory>
 #include <random>
@@ -52,10 +53,15 @@ public:
   std::vector<Array> run(const std::vector<Array> &inputs, int64_t split = 3);
 
 private:
+  void loadWeights(const llvm::json::Object &metadata);
+
   mlir::MLIRContext context;
   std::vector<moec_element_type> outputTypes;
   std::vector<int> outputRanks, kernelOfSite;
   std::unique_ptr<CompiledModel> model;
+  /// The weights file, and where the slots are in it.
+  std::vector<uint64_t> weights;
+  std::vector<void *> slots;
 };
 
 /// The largest |actual - expected|, relative to values above 1.

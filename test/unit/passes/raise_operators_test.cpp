@@ -330,6 +330,180 @@ TEST(GatherBlockQuantized, TakesLowNibblesFirstAndCentresBytesAtEight) {
              expected);
 }
 
+//===--- Weights that operations on weights alone make -----------------------===//
+
+/// The elements from `index` on, of the dimensions from `dim` on, as MLIR lists
+/// them.
+std::string elements(const Array &x, bool areFloats, size_t dim, size_t &index) {
+  if (dim == x.shape.size()) {
+    double value = x.values[index++];
+    return areFloats ? std::to_string(value) : std::to_string(static_cast<int64_t>(value));
+  }
+  std::string list = "[";
+  for (int64_t i = 0; i < x.shape[dim]; ++i)
+    list += (i ? ", " : "") + elements(x, areFloats, dim + 1, index);
+  return list + "]";
+}
+
+std::string typeOf(const Array &x, const std::string &element) {
+  std::string type = "tensor<";
+  for (int64_t size : x.shape)
+    type += std::to_string(size) + "x";
+  return type + element + ">";
+}
+
+std::string constant(const Array &x, const std::string &element) {
+  size_t index = 0;
+  return "onnx.constant dense<" + elements(x, element[0] == 'f', 0, index) +
+         "> : " + typeOf(x, element) + "\n";
+}
+
+/// A product with a DequantizeLinear of constants; `zeros` may be empty.
+struct DequantizedProduct {
+  std::string element;
+  Array q, scales, zeros = {};
+  int axis = 1, block = 0;
+  bool transposed = false;
+
+  Array run(const Array &x) const {
+    std::string in = "tensor<?x" + std::to_string(x.shape[1]) + "xf32>", out = "tensor<?x?xf32>";
+    std::string types = typeOf(q, element) + ", " + typeOf(scales, "f32");
+    std::string source = "func.func @main(%x: " + in + ") -> " + out +
+                         " {\n  %q = " + constant(q, element) + "  %s = " + constant(scales, "f32");
+    if (!zeros.shape.empty()) {
+      source += "  %z = " + constant(zeros, element);
+      types += ", " + typeOf(zeros, element);
+    }
+    source += "  %w = onnx.node \"DequantizeLinear\" version 21 parameters {axis = " +
+              std::to_string(axis) + " : i64, block_size = " + std::to_string(block) +
+              " : i64} (%q, %s" + (zeros.shape.empty() ? "" : ", %z") + ") : (" + types +
+              ") -> !onnx.unknown\n  %y = onnx.node \"Gemm\" version 13 parameters {transB = " +
+              std::to_string(transposed) + " : i64} (%x, %w) : (" + in + ", !onnx.unknown) -> " +
+              out + "\n  return %y : " + out + "\n}\n";
+    Program program(source);
+    EXPECT_TRUE(program.valid()) << source;
+    std::vector<Array> outputs = program.valid() ? program.run({x}) : std::vector<Array>();
+    return outputs.empty() ? Array() : outputs.front();
+  }
+
+  Array expected(const Array &x) const {
+    int64_t depth = x.shape[1], columns = q.shape[transposed ? 0 : 1];
+    auto at = [&](const Array &parameter, int64_t row, int64_t column) {
+      int64_t index[] = {row, column};
+      if (parameter.shape.empty())
+        return parameter.values[0];
+      if (parameter.shape.size() == 1)
+        return parameter.values[index[axis]];
+      index[axis] /= block;
+      return parameter.at({index[0], index[1]});
+    };
+    Array y = moec::test::zeros({x.shape[0], columns});
+    for (int64_t i = 0; i < x.shape[0]; ++i)
+      for (int64_t n = 0; n < columns; ++n)
+        for (int64_t k = 0; k < depth; ++k) {
+          int64_t row = transposed ? n : k, column = transposed ? k : n;
+          double zero = zeros.values.empty() ? 0 : at(zeros, row, column);
+          y.at({i, n}) += x.at({i, k}) * (q.at({row, column}) - zero) * at(scales, row, column);
+        }
+    return y;
+  }
+};
+
+/// Scales that are multiples of 1/64, which text holds exactly.
+Array roundScales(std::mt19937 &random, std::vector<int64_t> shape) {
+  Array scales = randomIntegers(random, std::move(shape), 1, 64, MOEC_F32);
+  for (double &value : scales.values)
+    value /= 64;
+  return scales;
+}
+
+TEST(DequantizeLinear, OfWeightsOfAProduct) {
+  std::mt19937 random(1);
+  // 70 columns do not fill the panels of a kernel. Sums of such rows are exact.
+  Array x = randomIntegers(random, {5, 64}, -4, 4, MOEC_F32);
+  auto integers = [&](std::vector<int64_t> shape, int low, int high) {
+    return randomIntegers(random, std::move(shape), low, high, MOEC_F32);
+  };
+  DequantizedProduct cases[] = {
+      {"si8", integers({64, 70}, -128, 127), roundScales(random, {})},
+      {"si8", integers({64, 70}, -128, 127), roundScales(random, {70})},
+      {"si8", integers({64, 70}, -128, 127), roundScales(random, {70}), integers({70}, -9, 9)},
+      {"ui8", integers({64, 70}, 0, 255), roundScales(random, {70})},
+      {"ui8", integers({64, 70}, 0, 255), roundScales(random, {70}), integers({70}, 100, 140)},
+      {"si4", integers({64, 70}, -8, 7), roundScales(random, {4, 70}), {}, 0, 16},
+      {"ui4", integers({64, 70}, 0, 15), roundScales(random, {2, 70}), integers({2, 70}, 0, 15), 0,
+       32},
+      {"ui4", integers({64, 70}, 0, 15), roundScales(random, {2, 70}), {}, 0, 32},
+      {"si4", integers({70, 64}, -8, 7), roundScales(random, {70, 2}), integers({70, 2}, -8, 7), 1,
+       32, true},
+      {"si8", integers({70, 64}, -128, 127), roundScales(random, {70}), {}, 0, 0, true},
+      // A scale for each row of the product is no block: it has no kernel.
+      {"si8", integers({64, 70}, -128, 127), roundScales(random, {64}), {}, 0},
+  };
+  for (const DequantizedProduct &product : cases) {
+    SCOPED_TRACE(product.element + " axis " + std::to_string(product.axis) + " block " +
+                 std::to_string(product.block));
+    EXPECT_TRUE(identical(product.run(x), product.expected(x)));
+  }
+}
+
+TEST(MoE, OfExpertsThatAreConcatenatedEqualsThatOfOneTensor) {
+  std::mt19937 random(2);
+  Array x = randomArray(random, {5, 16}), logits = randomArray(random, {5, 3});
+  std::vector<Array> in, out;
+  auto some = [&](std::vector<int64_t> shape) {
+    Array values = randomIntegers(random, std::move(shape), -64, 64, MOEC_F32);
+    for (double &value : values.values)
+      value /= 64;
+    return values;
+  };
+  for (int expert = 0; expert < 3; ++expert) {
+    in.push_back(some({8, 16}));
+    out.push_back(some({16, 8}));
+  }
+  auto whole = [](const std::vector<Array> &parts) {
+    Array all = zeros({3, parts[0].shape[0], parts[0].shape[1]});
+    all.values.clear();
+    for (const Array &part : parts)
+      all.values.insert(all.values.end(), part.values.begin(), part.values.end());
+    return all;
+  };
+  auto run = [&](bool isJoined) {
+    std::string source = "func.func @main(%x: tensor<?x16xf32>, %l: tensor<?x3xf32>) -> "
+                         "tensor<?x16xf32> {\n  %axes = onnx.constant dense<0> : tensor<1xsi64>\n";
+    auto matrices = [&](const std::string &name, const std::vector<Array> &parts) {
+      if (!isJoined) {
+        source += "  %" + name + " = " + constant(whole(parts), "f32");
+        return typeOf(whole(parts), "f32");
+      }
+      std::string list, types;
+      for (size_t i = 0; i < parts.size(); ++i) {
+        std::string part = "%" + name + std::to_string(i), type = typeOf(parts[i], "f32");
+        source += "  " + part + " = " + constant(parts[i], "f32") + "  " + part +
+                  "u = onnx.node \"Unsqueeze\" version 13 (" + part + ", %axes) : (" + type +
+                  ", tensor<1xsi64>) -> !onnx.unknown\n";
+        list += (i ? ", " : "") + part + "u";
+        types += std::string(i ? ", " : "") + "!onnx.unknown";
+      }
+      source += "  %" + name + " = onnx.node \"Concat\" version 13 parameters {axis = 0 : i64} (" +
+                list + ") : (" + types + ") -> !onnx.unknown\n";
+      return std::string("!onnx.unknown");
+    };
+    std::string first = matrices("in", in), second = matrices("out", out);
+    source += "  %none = onnx.absent : none\n  %y = onnx.node domain \"com.microsoft\" \"MoE\" "
+              "version 1 parameters {k = 2 : i64, activation_type = \"silu\"} "
+              "(%x, %l, %in, %none, %out) : (tensor<?x16xf32>, tensor<?x3xf32>, " +
+              first + ", none, " + second +
+              ") -> tensor<?x16xf32>\n  return %y : tensor<?x16xf32>\n}\n";
+    Program program(source);
+    EXPECT_TRUE(program.valid()) << source;
+    return program.valid() ? program.run({x, logits}).at(0) : Array();
+  };
+  Array joined = run(true);
+  EXPECT_EQ(joined.count(), 5 * 16);
+  EXPECT_TRUE(identical(joined, run(false)));
+}
+
 TEST(Reductions, OverAxesThatOnlyTheDataTells) {
   Array x = array({2, 3}, {1, 2, 3, 4, 5, 6});
   Case node{"ReduceSum",

@@ -66,6 +66,19 @@ std::vector<char> bytesOf(mlir::DenseElementsAttr data) {
   return bytes;
 }
 
+/// Elements of `bits` bits, the lowest of a byte first, a byte each; at most
+/// `count` of them.
+std::vector<char> unpacked(ArrayRef<char> bytes, int64_t bits, int64_t count) {
+  std::vector<char> elements;
+  elements.reserve(bytes.size() * 8 / bits);
+  for (char byte : bytes)
+    for (int64_t shift = 0; shift < 8 && static_cast<int64_t>(elements.size()) < count;
+         shift += bits)
+      elements.push_back(
+          static_cast<char>(static_cast<uint8_t>(byte) >> shift & ((1 << bits) - 1)));
+  return elements;
+}
+
 std::string hex(ArrayRef<uint8_t> digest) { return toHex(digest, /*LowerCase=*/true); }
 
 /// Places of the tensors in the file, and its header.
@@ -151,17 +164,23 @@ private:
     Expected<const FileSlices *> source = open(weight.file);
     if (!source)
       return source.takeError();
-    if (weight.length != bytesOf(weight.type))
+    int64_t bits = weight.type.getElementTypeBitWidth();
+    uint64_t stored = divideCeil(weight.type.getNumElements() * (bits == 1 ? 8 : bits), 8);
+    if (weight.length != stored)
       return createStringError("weight '%s' has %llu bytes, but its type needs %llu",
                                weight.name.c_str(), (unsigned long long)weight.length,
-                               (unsigned long long)bytesOf(weight.type));
+                               (unsigned long long)stored);
     std::vector<char> slice(std::min(kSliceBytes, weight.length));
     for (uint64_t done = 0; done < weight.length;) {
       MutableArrayRef<char> part(slice.data(), std::min(kSliceBytes, weight.length - done));
       if (Error error = (*source)->read(weight.offset + done, part))
         return error;
-      emit(part, digest);
       done += part.size();
+      if (bits == 2 || bits == 4)
+        emit(unpacked(part, bits, weight.type.getNumElements() - (done - part.size()) * 8 / bits),
+             digest);
+      else
+        emit(part, digest);
     }
     return Error::success();
   }

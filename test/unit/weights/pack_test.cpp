@@ -1,11 +1,15 @@
 // Weights are packed from any place of the model's files, slice by slice.
 #include "lib/weights/Pack.h"
 #include "lib/weights/Quantize.h"
+#include "lib/weights/WeightsFile.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <cstring>
@@ -103,6 +107,30 @@ protected:
   llvm::SmallString<128> path;
   std::vector<float> values;
 };
+
+TEST_F(PackTest, ElementsOfFewBitsAreBytesOfTheirOwn) {
+  const char packed[] = {0x21, 0x43, 0x05};
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("pack", "bin", path));
+  ASSERT_FALSE(writeFile(path, [&](llvm::raw_ostream &stream) {
+    stream.write(packed, sizeof(packed));
+    return llvm::Error::success();
+  }));
+  WeightSpec weight;
+  weight.name = "nibbles";
+  weight.type = mlir::RankedTensorType::get({5}, mlir::IntegerType::get(&context, 4));
+  weight.file = llvm::sys::path::filename(path).str();
+  weight.length = sizeof(packed);
+  std::string result = (path + ".safetensors").str();
+  llvm::FileRemover remover(result);
+  auto metadata = writeWeights(weight, path, result);
+  ASSERT_TRUE(static_cast<bool>(metadata)) << llvm::toString(metadata.takeError());
+  const llvm::json::Object &slot = *(*metadata->getArray("slots"))[0].getAsObject();
+  ASSERT_EQ(slot.getInteger("bytes"), 5);
+  auto file = llvm::MemoryBuffer::getFile(result);
+  ASSERT_TRUE(static_cast<bool>(file));
+  EXPECT_EQ((*file)->getBuffer().substr(*slot.getInteger("offset"), 5),
+            llvm::StringRef("\1\2\3\4\5"));
+}
 
 TEST_F(PackTest, RowsOfEveryGate) {
   constexpr int64_t kGroups = 3, kN = 22, kK = 5;

@@ -192,7 +192,8 @@ def SelectCudaKernelsPass : Pass<"moec-select-cuda-kernels", "mlir::ModuleOp"> {
   let description = [{
     As moec-select-kernels, for GPUs: each kernel is generated for several sizes
     of tiles, which give the same result, and host code launches the one that
-    fits the number of rows.
+    fits the number of rows. For sm_90a some kernels have a variant, which takes
+    their place there; code for older chips is in the artifact beside it.
 
     ```mlir
     %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<?x32xf32>)
@@ -208,7 +209,9 @@ def SelectCudaKernelsPass : Pass<"moec-select-cuda-kernels", "mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"weights", "weights", "std::string", "\"keep\"",
+  let options = [Option<"chip", "chip", "std::string", "\"native\"",
+                        "what to generate code for: native, sm_80 or sm_90a">,
+                 Option<"weights", "weights", "std::string", "\"keep\"",
                         "what float matrices become: keep, f32, bf16, int8 or int4">,
                  Option<"activations", "activations", "std::string", "\"\"",
                         "what rows may be rounded to: keep or bf16">];

@@ -64,7 +64,7 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createScheduleExpertsPass());
   clean(pm);
   if (target.isDevice())
-    pm.addPass(createSelectCudaKernelsPass({target.weights, target.activations}));
+    pm.addPass(createSelectCudaKernelsPass({target.chip, target.weights, target.activations}));
   else
     pm.addPass(createSelectKernelsPass({target.chip, target.weights, target.activations}));
   // What no kernel computes is computed by its decomposition.
@@ -148,6 +148,8 @@ void buildEmitPipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createConvertIndexToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
+  if (target.isDevice())
+    pm.addPass(createConvertNVVMToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   clean(pm);
   pm.addPass(createVerifyStagePass({Stage::emit}));

@@ -141,19 +141,26 @@ void readSites(Reader &reader, const json &root, Metadata &metadata) {
   });
 }
 
-void readDeviceCode(Reader &reader, const json &root, Metadata &metadata) {
-  reader.each(root, "", "geometry", false, [&](const json &element, const std::string &where) {
-    metadata.geometry.push_back({reader.integer(element, where, "threads", 1, 1024),
-                                 reader.integer(element, where, "indices", 1, 1024),
-                                 reader.integer(element, where, "shared", 0, 1 << 20)});
+void readGeometry(Reader &reader, const json &code, const std::string &place,
+                  const Metadata &metadata, std::vector<Geometry> &geometry) {
+  reader.each(code, place, "geometry", true, [&](const json &element, const std::string &where) {
+    geometry.push_back({reader.integer(element, where, "threads", 1, 1024),
+                        reader.integer(element, where, "indices", 1, 1024),
+                        reader.integer(element, where, "shared", 0, 1 << 20)});
   });
-  if (!metadata.geometry.empty() && metadata.geometry.size() != metadata.kernels.size())
-    reader.fail("geometry", "as long as 'kernels'");
+  if (geometry.size() != metadata.kernels.size())
+    reader.fail(place + ".geometry", "as long as 'kernels'");
+}
+
+void readDeviceCode(Reader &reader, const json &root, Metadata &metadata) {
   reader.each(root, "", "device_code", false, [&](const json &element, const std::string &where) {
-    metadata.deviceCode.push_back(
-        {reader.text(element, where, "chip"), reader.text(element, where, "kind"),
-         static_cast<uint64_t>(reader.integer(element, where, "offset")),
-         static_cast<uint64_t>(reader.integer(element, where, "length"))});
+    DeviceCode &code = metadata.deviceCode.emplace_back(
+        DeviceCode{reader.text(element, where, "chip"),
+                   reader.text(element, where, "kind"),
+                   static_cast<uint64_t>(reader.integer(element, where, "offset")),
+                   static_cast<uint64_t>(reader.integer(element, where, "length")),
+                   {}});
+    readGeometry(reader, element, where, metadata, code.geometry);
   });
 }
 

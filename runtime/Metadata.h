@@ -44,6 +44,8 @@ struct Geometry {
 struct DeviceCode {
   std::string chip, kind;
   uint64_t offset, length;
+  /// By kernel.
+  std::vector<Geometry> geometry;
 };
 
 struct WeightSlot {
@@ -72,8 +74,6 @@ struct Metadata {
   std::vector<StateInfo> states;
   std::vector<std::string> kernels, messages;
   std::vector<Site> sites;
-  /// By kernel; empty where the target is a CPU.
-  std::vector<Geometry> geometry;
   /// Best first.
   std::vector<DeviceCode> deviceCode;
   WeightsInfo weights;

@@ -1,5 +1,7 @@
 #include "lib/codegen/Metadata.h"
 
+#include "lib/codegen/PtxCode.h"
+
 #include "dialects/rt/Geometry.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -125,10 +127,13 @@ json::Object describeModule(ModuleOp module) {
                       {"messages", strings(listOf(module, "rt.messages"))}};
 }
 
-json::Array describeGeometry(ModuleOp module) {
+json::Array describeGeometry(ModuleOp module, const CudaChip &chip) {
   json::Array result;
-  for (Attribute name : listOf(entryOf(module), "rt.kernels")) {
-    rt::Geometry geometry(module.lookupSymbol(cast<StringAttr>(name)));
+  llvm::StringMap<Operation *> variants = variantsFor(module, chip);
+  for (Attribute element : listOf(entryOf(module), "rt.kernels")) {
+    auto name = cast<StringAttr>(element);
+    Operation *variant = variants.lookup(name);
+    rt::Geometry geometry(variant ? variant : module.lookupSymbol(name));
     result.push_back(json::Object{
         {"threads", geometry.threads}, {"indices", geometry.indices}, {"shared", geometry.shared}});
   }

@@ -1,6 +1,7 @@
 //===- Metadata.h - what a module says of itself --------------------------===//
 #pragma once
 
+#include "lib/kernels/cuda/CudaChip.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/JSON.h"
 
@@ -11,9 +12,9 @@ namespace moec {
 /// docs/metadata.md.
 llvm::json::Object describeModule(mlir::ModuleOp module);
 
-/// The member "geometry" of a module for a device: how its kernels, in the order
-/// of the member "kernels", are cut into blocks.
-llvm::json::Array describeGeometry(mlir::ModuleOp module);
+/// The member "geometry" of code for a chip: how the kernels of a module, in the
+/// order of the member "kernels", are cut into blocks.
+llvm::json::Array describeGeometry(mlir::ModuleOp module, const CudaChip &chip);
 
 /// The symbols of the weights, by slot.
 llvm::SmallVector<mlir::StringAttr> weightSlots(mlir::ModuleOp module);

@@ -18,6 +18,22 @@
 using namespace mlir;
 
 namespace moec {
+
+bool isDeviceCode(Operation &op) {
+  auto global = dyn_cast<LLVM::GlobalOp>(op);
+  return op.hasAttr(rt::LaunchOp::kKernelAttr) ||
+         (global && global.getName() == cuda::kSharedMemory);
+}
+
+llvm::StringMap<Operation *> variantsFor(ModuleOp module, const CudaChip &chip) {
+  llvm::StringMap<Operation *> variants;
+  for (Operation &op : *module.getBody())
+    if (auto variant = op.getAttrOfType<DictionaryAttr>(rt::kVariantAttr))
+      if (variant.getAs<StringAttr>("chip") == chip.name)
+        variants[variant.getAs<StringAttr>("kernel")] = &op;
+  return variants;
+}
+
 namespace {
 
 constexpr llvm::StringLiteral kTriple = "nvptx64-nvidia-cuda";
@@ -43,14 +59,20 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CudaChip &chip) {
                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// A copy of the kernels and their memory, without the host code.
-OwningOpRef<ModuleOp> kernelsOf(ModuleOp module) {
+/// A copy of the kernels and their memory, without the host code. Variants for
+/// the chip take the place of kernels; those for others are left out.
+OwningOpRef<ModuleOp> kernelsOf(ModuleOp module, const CudaChip &chip) {
   OpBuilder builder(module.getContext());
   OwningOpRef<ModuleOp> result = ModuleOp::create(builder, module.getLoc());
   builder.setInsertionPointToStart(result->getBody());
-  for (Operation &op : *module.getBody())
-    if (isDeviceCode(op))
-      builder.clone(op);
+  llvm::StringMap<Operation *> variants = variantsFor(module, chip);
+  for (Operation &op : *module.getBody()) {
+    if (!isDeviceCode(op) || op.hasAttr(rt::kVariantAttr))
+      continue;
+    StringAttr name = SymbolTable::getSymbolName(&op);
+    Operation *variant = variants.lookup(name);
+    SymbolTable::setSymbolName(builder.clone(variant ? *variant : op), name);
+  }
   return result;
 }
 
@@ -74,6 +96,8 @@ void addEntry(llvm::Module &module, LLVM::LLVMFuncOp kernel) {
   entry->addParamAttr(0, llvm::Attribute::getWithByValType(context, table));
   entry->addParamAttr(0, llvm::Attribute::getWithAlignment(context, llvm::Align(8)));
   entry->addFnAttr("nvvm.reqntid", std::to_string(geometry.threads));
+  if (geometry.passesRegisters)
+    entry->addFnAttr("nvvm.minctasm", "1");
   auto *start = llvm::BasicBlock::Create(context, "", entry);
   auto *inside = llvm::BasicBlock::Create(context, "", entry);
   auto *end = llvm::BasicBlock::Create(context, "", entry);
@@ -97,12 +121,6 @@ void addEntry(llvm::Module &module, LLVM::LLVMFuncOp kernel) {
 
 } // namespace
 
-bool isDeviceCode(Operation &op) {
-  auto global = dyn_cast<LLVM::GlobalOp>(op);
-  return op.hasAttr(rt::LaunchOp::kKernelAttr) ||
-         (global && global.getName() == cuda::kSharedMemory);
-}
-
 FailureOr<std::string> emitPtx(ModuleOp module, const CudaChip &chip) {
   std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(chip);
   if (!machine)
@@ -111,7 +129,7 @@ FailureOr<std::string> emitPtx(ModuleOp module, const CudaChip &chip) {
   registerLLVMDialectTranslation(*module.getContext());
   registerNVVMDialectTranslation(*module.getContext());
   llvm::LLVMContext context;
-  OwningOpRef<ModuleOp> kernels = kernelsOf(module);
+  OwningOpRef<ModuleOp> kernels = kernelsOf(module, chip);
   // Known before the translation: it states the alignment of every access.
   (*kernels)->setAttr(
       LLVM::LLVMDialect::getDataLayoutAttrName(),

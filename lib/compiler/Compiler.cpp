@@ -91,9 +91,11 @@ namespace {
 /// The artifact's part for a device, and the metadata's list of what is in it.
 class DeviceCode {
 public:
-  void add(StringRef chip, StringRef kind, StringRef bytes) {
+  /// `geometry` is that of the kernels in it.
+  void add(StringRef chip, StringRef kind, const llvm::json::Array &geometry, StringRef bytes) {
     list.push_back(llvm::json::Object{{"chip", chip.str()},
                                       {"kind", kind.str()},
+                                      {"geometry", llvm::json::Array(geometry)},
                                       {"offset", static_cast<int64_t>(part.size())},
                                       {"length", static_cast<int64_t>(bytes.size())}});
     // A cubin may be used where it lies.
@@ -107,8 +109,8 @@ public:
 };
 
 /// Adds machine code for a chip, if there is an assembler for it.
-void addCubin(ModuleOp module, StringRef ptx, StringRef chip, const Progress &progress,
-              DeviceCode &code) {
+void addCubin(ModuleOp module, StringRef ptx, StringRef chip, const llvm::json::Array &geometry,
+              const Progress &progress, DeviceCode &code) {
   std::optional<std::string> ptxas = findPtxas();
   if (!ptxas)
     return;
@@ -116,7 +118,7 @@ void addCubin(ModuleOp module, StringRef ptx, StringRef chip, const Progress &pr
     progress(("assembling for " + chip).str(), 0, 0);
   llvm::Expected<std::string> cubin = assembleCubin(*ptxas, ptx, chip);
   if (cubin)
-    code.add(chip, "cubin", *cubin);
+    code.add(chip, "cubin", geometry, *cubin);
   else
     module.emitWarning("no machine code for ")
         << chip << ", which the driver will make of PTX: " << llvm::toString(cubin.takeError());
@@ -127,15 +129,15 @@ void addCubin(ModuleOp module, StringRef ptx, StringRef chip, const Progress &pr
 LogicalResult compileKernels(ModuleOp module, const CudaChip &chip, bool withCubin,
                              CompiledCode &code, llvm::json::Object &metadata,
                              const Progress &progress) {
-  metadata["geometry"] = describeGeometry(module);
   DeviceCode device;
   for (const CudaChip &each : chipsOfArtifact(chip)) {
     FailureOr<std::string> ptx = emitPtx(module, each);
     if (failed(ptx))
       return failure();
+    llvm::json::Array geometry = describeGeometry(module, each);
     if (withCubin)
-      addCubin(module, *ptx, each.name, progress, device);
-    device.add(each.name, "ptx", *ptx);
+      addCubin(module, *ptx, each.name, geometry, progress, device);
+    device.add(each.name, "ptx", geometry, *ptx);
   }
   code.deviceCode = std::move(device.part);
   metadata["device_code"] = std::move(device.list);

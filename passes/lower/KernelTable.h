@@ -42,6 +42,8 @@ public:
     return insert(spec, spec.build(builder, how...));
   }
 
+  size_t kernelCount() const { return kernels.size(); }
+
   /// What the step packs, as a tensor called `name`.
   mlir::Value packedWeight(TensorBuilder &b, const PackStep &step, llvm::StringRef name);
 

@@ -146,9 +146,10 @@ public:
     if (Status error = gpu.open())
       return error;
     gpu.enter();
-    if (Status error = loadModule(code))
+    const DeviceCode *loaded = nullptr;
+    if (Status error = loadModule(code, loaded))
       return error;
-    if (Status error = findKernels())
+    if (Status error = findKernels(*loaded))
       return error;
     return upload(weights);
   }
@@ -167,7 +168,7 @@ public:
 private:
   /// The first code that the GPU executes and the driver takes: a driver may
   /// refuse a cubin, such as one of a newer toolkit.
-  Status loadModule(std::string_view part) {
+  Status loadModule(std::string_view part, const DeviceCode *&loaded) {
     std::string chips;
     Status refused;
     for (const DeviceCode &code : model.metadata().deviceCode) {
@@ -178,6 +179,7 @@ private:
       if (!gpu.executes(code))
         continue;
       refused = module.load(std::string(part.substr(code.offset, code.length)).c_str());
+      loaded = &code;
       if (!refused || code.kind == "ptx")
         return refused;
     }
@@ -187,12 +189,10 @@ private:
                    chips.empty() ? "no GPU" : chips.c_str(), gpu.name, gpu.capability);
   }
 
-  Status findKernels() {
+  Status findKernels(const DeviceCode &code) {
     const Metadata &metadata = model.metadata();
-    if (metadata.geometry.size() != metadata.kernels.size())
-      return failure(MOEC_DAMAGED, "metadata: 'geometry' must be as long as 'kernels'");
     for (size_t i = 0; i < metadata.kernels.size(); ++i) {
-      const Geometry &geometry = metadata.geometry[i];
+      const Geometry &geometry = code.geometry[i];
       CudaKernel &kernel = kernels.emplace_back(CudaKernel{nullptr, geometry});
       if (Status error = module.find(metadata.kernels[i].c_str(), geometry.shared, kernel.function))
         return error;

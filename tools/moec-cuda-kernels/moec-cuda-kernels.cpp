@@ -8,7 +8,6 @@
 #include "lib/codegen/PtxCode.h"
 #include "lib/kernels/LaunchProgram.h"
 #include "lib/kernels/cuda/Matmul.h"
-#include "lib/kernels/cuda/MatmulUnit.h"
 
 #include "dialects/rt/Geometry.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -99,7 +98,10 @@ OwningOpRef<ModuleOp> lower(MLIRContext &context, const cuda::Matmul &matmul) {
       context,
       [&](OpBuilder &builder) {
         cuda::declareSharedMemory(builder, builder.getUnknownLoc());
-        return matmul.build(builder);
+        func::FuncOp variant;
+        if (chipName == "sm_90a")
+          variant = matmul.buildForHopper(builder);
+        return variant ? variant : matmul.build(builder);
       },
       matmul.hasRows ? 1 : 0,
       [&](OpBuilder &builder, Value rows) {
@@ -114,10 +116,9 @@ OwningOpRef<ModuleOp> lower(MLIRContext &context, const cuda::Matmul &matmul) {
 }
 
 llvm::json::Object describe(const Product &product, const Operands &operands,
-                            const cuda::Matmul &matmul, llvm::StringRef size,
-                            llvm::StringRef file) {
+                            const cuda::Matmul &matmul, const rt::Geometry &geometry,
+                            llvm::StringRef size, llvm::StringRef file) {
   const PackedLayout &layout = matmul.layout;
-  cuda::MatmulStage stage(matmul);
   return llvm::json::Object{
       {"model", product.model},
       {"product", product.name},
@@ -135,11 +136,9 @@ llvm::json::Object describe(const Product &product, const Operands &operands,
       {"blocks", layout.blocks()},
       {"panels", layout.panels()},
       {"words", layout.words()},
-      {"word_bytes", stage.wordBytes},
-      {"threads", matmul.tile.warps * cuda::kWarp},
-      {"warps", matmul.tile.warps},
+      {"threads", geometry.threads},
       {"tokens", matmul.tile.tokens},
-      {"shared", matmul.tile.stages * stage.bytes()},
+      {"shared", geometry.shared},
       {"parts", layout.panels() * cuda::kHalf / (matmul.tile.warps * cuda::kWarpRows)}};
 }
 
@@ -169,7 +168,8 @@ llvm::Expected<llvm::json::Value> writeKernels(MLIRContext &context) {
             llvm::formatv("{0}.{1}.{2}.{3}.ptx", product.model, product.name, operands.name, size);
         if (llvm::Error error = writeText(file, *ptx))
           return error;
-        list.push_back(describe(product, operands, matmul, size, file));
+        list.push_back(describe(product, operands, matmul,
+                                rt::Geometry(module->lookupSymbol(matmul.name())), size, file));
       }
   return llvm::json::Object{{"chip", chip->name}, {"kernels", std::move(list)}};
 }

@@ -141,6 +141,23 @@ Value BlockBuilder::multiplyAdd(Value a, Value b, Value sum) {
   return math::FmaOp::create(*this, a, b, sum);
 }
 
+/// The members of a structure.
+static std::array<Value, 4> membersOf(BlockBuilder &b, Value structure) {
+  std::array<Value, 4> members;
+  for (auto [i, value] : llvm::enumerate(members))
+    value = LLVM::ExtractValueOp::create(b, structure, i);
+  return members;
+}
+
+std::array<Value, 4> BlockBuilder::loadMatrices(Value pointer) {
+  SmallVector<Type> words(4, getI32Type());
+  return membersOf(*this, NVVM::LdMatrixOp::create(
+                              *this, LLVM::LLVMStructType::getLiteral(getContext(), words), pointer,
+                              /*num=*/4, NVVM::MMALayout::row,
+                              NVVM::LdStMatrixShapeAttr::get(getContext(), 8, 8),
+                              NVVM::LdStMatrixEltType::B16));
+}
+
 std::array<Value, 4> BlockBuilder::multiplyTile(Type element, ArrayRef<Value> a, ArrayRef<Value> b,
                                                 ArrayRef<Value> sum) {
   Type f32 = getF32Type();
@@ -155,10 +172,7 @@ std::array<Value, 4> BlockBuilder::multiplyTile(Type element, ArrayRef<Value> a,
       *this, LLVM::LLVMStructType::getLiteral(getContext(), {f32, f32, f32, f32}), aWords, bWords,
       sum, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt, std::array{type, type},
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  std::array<Value, 4> result;
-  for (auto [i, value] : llvm::enumerate(result))
-    value = LLVM::ExtractValueOp::create(*this, tile, i);
-  return result;
+  return membersOf(*this, tile);
 }
 
 Value BlockBuilder::permuteBytes(Value value, uint32_t selector) {
@@ -184,10 +198,12 @@ func::FuncOp defineBlockKernel(OpBuilder &builder, StringRef name, ArrayRef<Type
   arguments.append(2, builder.getIndexType());
   auto kernel = func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, {}));
   kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
-  kernel->setAttr(rt::kBlockAttr,
-                  builder.getDictionaryAttr(
-                      {builder.getNamedAttr("threads", builder.getI64IntegerAttr(shape.threads)),
-                       builder.getNamedAttr("shared", builder.getI64IntegerAttr(shape.shared))}));
+  NamedAttrList block;
+  block.set("threads", builder.getI64IntegerAttr(shape.threads));
+  block.set("shared", builder.getI64IntegerAttr(shape.shared));
+  if (shape.passesRegisters)
+    block.set("passes_registers", builder.getUnitAttr());
+  kernel->setAttr(rt::kBlockAttr, block.getDictionary(builder.getContext()));
   kernel.setPrivate();
   Block *entry = kernel.addEntryBlock();
   OpBuilder::InsertionGuard guard(builder);
@@ -198,6 +214,16 @@ func::FuncOp defineBlockKernel(OpBuilder &builder, StringRef name, ArrayRef<Type
   body(b, values.drop_back(2), b.toI32(values[values.size() - 2]));
   func::ReturnOp::create(b);
   return kernel;
+}
+
+void addVariant(func::FuncOp kernel, func::FuncOp variant, StringRef chip) {
+  Builder b(kernel.getContext());
+  variant.setSymName((kernel.getSymName() + "." + chip).str());
+  variant->setAttr(rt::kVariantAttr,
+                   b.getDictionaryAttr({b.getNamedAttr("chip", b.getStringAttr(chip)),
+                                        b.getNamedAttr("kernel", kernel.getSymNameAttr())}));
+  if (!variant->getBlock())
+    kernel->getBlock()->getOperations().insert(kernel->getIterator(), variant);
 }
 
 Operation *declareSharedMemory(OpBuilder &builder, Location loc) {

@@ -64,6 +64,10 @@ public:
   /// A bit of an i32 for each lane.
   mlir::Value ballot(mlir::Value condition);
 
+  /// Four matrices of 8 rows of 16 bytes in shared memory, of which each lane
+  /// addresses a row: lane l gets of each the word l % 4 of row l / 4.
+  std::array<mlir::Value, 4> loadMatrices(mlir::Value pointer);
+
   /// a * b + sum, rounded once.
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value sum);
   /// a [16,16] * b [16,8] + sum [16,8] by the warp, in the fragments of
@@ -86,6 +90,9 @@ struct BlockShape {
   int64_t threads = kWarp;
   /// Bytes of shared memory.
   int64_t shared = 0;
+  /// Whether warps pass registers to each other, which takes a kernel whose
+  /// blocks are known to have a multiprocessor to themselves.
+  bool passesRegisters = false;
 };
 
 /// A private kernel called `name` whose grid is blocks of `shape`. Arguments
@@ -94,6 +101,10 @@ mlir::func::FuncOp
 defineBlockKernel(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<mlir::Type> types,
                   const BlockShape &shape,
                   llvm::function_ref<void(BlockBuilder &, mlir::ValueRange, mlir::Value)> body);
+
+/// Puts `variant`, which has the arguments and grid of `kernel`, beside it; it
+/// takes its place in code for the chip.
+void addVariant(mlir::func::FuncOp kernel, mlir::func::FuncOp variant, llvm::StringRef chip);
 
 /// The symbol of the memory that a block's threads share, which kernels with
 /// such memory refer to.

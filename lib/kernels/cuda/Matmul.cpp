@@ -1,10 +1,10 @@
 #include "lib/kernels/cuda/Matmul.h"
 
-#include "dialects/moe/Activation.h"
+#include "lib/kernels/cuda/HopperMatmul.h"
+#include "lib/kernels/cuda/MatmulBlock.h"
 #include "lib/kernels/cuda/MatmulUnit.h"
 #include "lib/weights/Pack.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -15,120 +15,35 @@ namespace {
 
 constexpr int64_t kCopyBytes = 16;
 
-/// Slabs of a panel that blocks of a tile compute.
+/// Slabs of a panel that blocks of a tile compute, and those of a matrix.
 int64_t slabsOf(const MatmulTile &tile) { return kHalf / (tile.warps * kWarpRows); }
+int64_t partsOf(const Matmul &matmul) { return matmul.layout.panels() * slabsOf(matmul.tile); }
 
 /// Emits the body of one matmul kernel.
 class MatmulEmitter {
 public:
   MatmulEmitter(BlockBuilder &b, const Matmul &matmul, ValueRange arguments, Value block)
       : b(b), matmul(matmul), layout(matmul.layout), tile(matmul.tile), stage(matmul),
-        block(block) {
-    auto next = [&] {
-      Value value = arguments.front();
-      arguments = arguments.drop_front();
-      return value;
-    };
-    x = next();
-    rowTable = matmul.hasRows ? b.globalMemory(next()) : Value();
-    offsets = matmul.hasOffsets ? b.globalMemory(next()) : Value();
-    weights = b.globalMemory(next());
-    scales = isInteger(layout.element) ? b.globalMemory(next()) : Value();
-    zeros = matmul.hasZeros ? b.globalMemory(next()) : Value();
-    bias = matmul.hasBias ? b.globalMemory(next()) : Value();
-    y = next();
-    xRowBytes = b.rowBytes(x);
-    totalRows = b.toI32(b.sizeOf(y, 0));
-    x = b.globalMemory(x);
-  }
+        block(b, matmul, partsOf(matmul), tile.tokens, arguments, block) {}
 
   void emit() {
     thread = b.thread();
-    Value isNeeded = findTile();
-    b.ifTrue(isNeeded, [&] { emitTile(); });
+    b.ifTrue(block.find(), [&] { emitTile(); });
   }
 
 private:
-  //===--------------------------------------------------------------------===//
-  // Which rows and which part of which matrix this block multiplies.
-  //===--------------------------------------------------------------------===//
-
-  /// Blocks are numbered by group, then by part of the matrix, then by rows:
-  /// those that read the same weights run at the same time. Returns whether
-  /// there is work for this one.
-  Value findTile() {
-    int64_t parts = layout.panels() * slabsOf(tile);
-    Value isFound, start, from, to;
-    if (matmul.hasOffsets) {
-      isFound = findGroup(parts, start, from, to);
-    } else {
-      group = start = from = b.i32(0);
-      to = totalRows;
-    }
-    Value rowTiles = b.ceilDivided(b.sub(to, from), tile.tokens);
-    if (!matmul.hasOffsets)
-      isFound = b.less(block, b.mul(rowTiles, b.i32(parts)));
-    // Not divided by zero where nothing is found.
-    rowTiles = b.max(rowTiles, b.i32(1));
-    Value index = b.sub(block, start);
-    Value part = arith::DivUIOp::create(b, index, rowTiles);
-    firstRow = b.add(from, b.mul(arith::RemUIOp::create(b, index, rowTiles), b.i32(tile.tokens)));
-    rowCount = b.min(b.sub(to, firstRow), b.i32(tile.tokens));
-    panel = b.divided(part, slabsOf(tile));
-    slab = b.remainder(part, slabsOf(tile));
-    return isFound;
-  }
-
-  /// The group of this block; each lane looks at one of 32 at a time. One group
-  /// more stands for the rows past all.
-  Value findGroup(int64_t parts, Value &start, Value &from, Value &to) {
-    Value zero = b.i32(0), lane = b.lane();
-    Value none = b.constant(b.getI1Type(), 0);
-    SmallVector<Value> found = b.forEach(
-        zero, b.i32(layout.groups + 1), kWarp, {none, zero, zero, zero, zero, zero},
-        [&](Value first, MutableArrayRef<Value> state) {
-          Value candidate = b.add(first, lane);
-          Value begin = loadOffset(candidate, b.i32(layout.groups));
-          Value end = loadOffset(b.add(candidate, b.i32(1)), b.i32(layout.groups));
-          Value blocks = b.mul(b.ceilDivided(b.sub(end, begin), tile.tokens), b.i32(parts));
-          Value upTo = blocks;
-          for (int64_t distance = 1; distance < kWarp; distance *= 2) {
-            Value below = b.fromLaneBelow(upTo, distance);
-            Value isThere = b.less(b.i32(distance - 1), lane);
-            upTo = b.add(upTo, b.select(isThere, below, zero));
-          }
-          upTo = b.add(upTo, state[5]);
-          Value firstBlock = b.sub(upTo, blocks);
-          Value isMine = b.both(b.less(block, upTo), b.less(firstBlock, b.add(block, b.i32(1))));
-          Value hits = b.ballot(isMine);
-          Value isHit = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, hits, zero);
-          Value hit = math::CountTrailingZerosOp::create(b, hits);
-          state[0] = b.either(state[0], isHit);
-          for (auto [slot, value] : llvm::enumerate(std::array{candidate, firstBlock, begin, end}))
-            state[1 + slot] = b.select(isHit, b.fromLane(value, hit), state[1 + slot]);
-          state[5] = b.fromLane(upTo, b.i32(kWarp - 1));
-        });
-    group = found[1], start = found[2], from = found[3], to = found[4];
-    return found[0];
-  }
-
-  /// The first row of a group, the number of all rows past the last.
-  Value loadOffset(Value index, Value groups) {
-    Value isOffset = b.less(index, b.add(groups, b.i32(1)));
-    return b.loadIf(isOffset, b.getI32Type(), b.at(offsets, b.mul(index, b.i32(4))), totalRows);
-  }
-
   //===--------------------------------------------------------------------===//
   // The pipeline: copies of later stages run while one is multiplied.
   //===--------------------------------------------------------------------===//
 
   void emitTile() {
     Value memory = b.sharedMemory();
+    panel = b.divided(block.part, slabsOf(tile));
+    slab = b.remainder(block.part, slabsOf(tile));
     unit = createMatmulUnit(b, matmul, stage);
     prepareCopies();
     Value stages = b.i32(llvm::divideCeil(layout.words(), stage.words));
-    if (matmul.hasOffsets)
-      stages = b.select(b.equal(group, b.i32(layout.groups)), b.i32(0), stages);
+    stages = b.select(block.isPast(), b.i32(0), stages);
     b.forEach(b.i32(0), b.i32(tile.stages - 1), 1, [&](Value index) {
       Value at = b.at(memory, b.mul(index, b.i32(stage.bytes())));
       b.ifTrue(b.less(index, stages), [&] { beginCopies(index, at); });
@@ -150,7 +65,7 @@ private:
       multiply(b.at(memory, b.mul(slot, b.i32(stage.bytes()))), state.drop_back());
       slot = b.remainder(b.add(slot, b.i32(1)), tile.stages);
     });
-    store(ArrayRef(state).drop_back());
+    block.store(panel, rowsOfHalf(), unit->tokens(), ArrayRef(state).drop_back());
   }
 
   /// Finds what this thread copies of each stage.
@@ -163,9 +78,8 @@ private:
     Value inHalf = b.mul(position, b.i32(kCopyBytes));
     Value inWord = b.add(
         b.add(b.mul(half, b.i32(kHalf * stage.wordBytes)), b.mul(slab, b.i32(halfBytes))), inHalf);
-    Value panelOfAll = b.add(b.mul(group, b.i32(layout.panels())), panel);
-    Value panelBytes = b.mul(b.toI64(panelOfAll), b.i64(layout.panelBytes()));
-    matrixFrom = b.at(b.at(weights, panelBytes),
+    Value panelBytes = b.mul(b.toI64(block.panelOfAll(panel)), b.i64(layout.panelBytes()));
+    matrixFrom = b.at(b.at(block.weights, panelBytes),
                       b.add(inWord, b.mul(matrixWord, b.i32(wordBytesOfPanel()))));
     matrixTo = b.add(b.mul(matrixWord, b.i32(stage.wordPitch)),
                      b.add(b.mul(half, b.i32(halfBytes)), inHalf));
@@ -179,9 +93,9 @@ private:
     tokenTo = b.add(b.mul(tokenChunk, b.i32(stage.chunkPitch)),
                     b.add(b.mul(firstToken, b.i32(kCopyBytes)), b.i32(stage.tokensAt())));
     for (int64_t copy = 0; copy < tokenCopies(); ++copy)
-      tokenRows.push_back(findTokenRow(b.add(firstToken, b.i32(copy * tokensPerCopy()))));
-    Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), x);
-    Value misplaced = b.remainder(arith::OrIOp::create(b, address, xRowBytes), kCopyBytes);
+      tokenRows.push_back(block.findTokenRow(b.add(firstToken, b.i32(copy * tokensPerCopy()))));
+    Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), block.x);
+    Value misplaced = b.remainder(arith::OrIOp::create(b, address, block.xRowBytes), kCopyBytes);
     isAligned = b.equal(misplaced, b.i64(0));
   }
 
@@ -194,25 +108,12 @@ private:
   int64_t tokensPerCopy() const { return threads() / stage.tokenChunks; }
   int64_t tokenCopies() const { return tile.tokens / tokensPerCopy(); }
 
-  /// Where the row of x for a token is, and whether there is one.
-  std::pair<Value, Value> findTokenRow(Value token) {
-    Value isRow = b.less(token, rowCount);
-    Value row = b.add(firstRow, token);
-    if (rowTable)
-      row =
-          b.loadIf(isRow, b.getI32Type(), b.at(rowTable, b.mul(b.toI64(row), b.i64(4))), b.i32(0));
-    if (matmul.rowDivisor != 1)
-      row = b.divided(row, matmul.rowDivisor);
-    row = b.select(isRow, row, b.i32(0));
-    return {b.at(x, b.mul(b.toI64(row), xRowBytes)), isRow};
-  }
-
   void beginCopies(Value index, Value at) {
     copyMatrix(index, at);
-    if (scales)
-      copyParameters(scales, stage.scaleBytes, stage.scalesAt(), index, at);
-    if (zeros)
-      copyParameters(zeros, stage.zeroBytes, stage.zerosAt(), index, at);
+    if (block.scales)
+      copyParameters(block.scales, stage.scaleBytes, stage.scalesAt(), index, at);
+    if (block.zeros)
+      copyParameters(block.zeros, stage.zeroBytes, stage.zerosAt(), index, at);
     b.ifElse(isAligned, [&] { copyTokens(index, at); }, [&] { copyTokensByElement(index, at); });
   }
 
@@ -244,8 +145,7 @@ private:
       first = b.divided(b.mul(index, b.i32(stage.columns())), layout.block);
     // Past the last block nothing is multiplied, but it must not be read.
     Value blockOfRow = b.min(b.add(first, blockOfStage), b.i32(layout.blocks() - 1));
-    Value panelOfAll = b.add(b.mul(group, b.i32(layout.panels())), panel);
-    Value blockOfAll = b.add(b.mul(panelOfAll, b.i32(layout.blocks())), blockOfRow);
+    Value blockOfAll = b.add(b.mul(block.panelOfAll(panel), b.i32(layout.blocks())), blockOfRow);
     Value row = b.add(b.mul(isSecond, b.i32(kHalf)), b.mul(slab, b.i32(stage.rows / 2)));
     Value from = b.at(b.at(memory, b.mul(b.toI64(blockOfAll), b.i64(kPanel * bytes))),
                       b.add(b.mul(row, b.i32(bytes)), position));
@@ -281,7 +181,7 @@ private:
     Value chunk = b.add(b.mul(index, b.i32(stage.tokenChunks)), tokenChunk);
     Value offset = b.mul(chunk, b.i32(kCopyBytes));
     b.forEach(firstToken, b.i32(tile.tokens), tokensPerCopy(), [&](Value token) {
-      auto [from, isRow] = findTokenRow(token);
+      auto [from, isRow] = block.findTokenRow(token);
       SmallVector<Value> elements;
       for (int64_t i = 0; i < count; ++i) {
         Value isThere = b.both(isRow, b.less(b.i32(i * elementBytes), left));
@@ -300,17 +200,17 @@ private:
   //===--------------------------------------------------------------------===//
 
   void multiply(Value at, MutableArrayRef<Value> sums) {
-    if (!scales)
+    if (!block.scales)
       return unit->multiply(at, 0, stage.words, {}, sums);
     int64_t words = stage.words / stage.scaledBlocks;
-    for (int64_t block = 0; block < stage.scaledBlocks; ++block) {
+    for (int64_t scaled = 0; scaled < stage.scaledBlocks; ++scaled) {
       SmallVector<Value> zerosOfRows;
-      if (zeros)
-        zerosOfRows = loadParameters(b.at(at, stage.zerosAt()), WeightType::int8, block);
+      if (block.zeros)
+        zerosOfRows = loadParameters(b.at(at, stage.zerosAt()), WeightType::int8, scaled);
       SmallVector<Value> scalesOfRows =
-          loadParameters(b.at(at, stage.scalesAt()), matmul.scales, block);
+          loadParameters(b.at(at, stage.scalesAt()), matmul.scales, scaled);
       SmallVector<Value> products(sums.size(), b.constant(b.getF32Type(), 0));
-      unit->multiply(at, block * words, (block + 1) * words, zerosOfRows, products);
+      unit->multiply(at, scaled * words, (scaled + 1) * words, zerosOfRows, products);
       size_t perRow = unit->tokens().size();
       for (auto [i, product] : llvm::enumerate(products))
         sums[i] = b.multiplyAdd(product, scalesOfRows[i / perRow], sums[i]);
@@ -318,14 +218,14 @@ private:
   }
 
   /// Scales as f32, or zero points as i32, of the unit's rows in both halves.
-  SmallVector<Value> loadParameters(Value memory, WeightType type, int64_t block) {
+  SmallVector<Value> loadParameters(Value memory, WeightType type, int64_t scaled) {
     Type element = packedType(b.getContext(), layout.perBlock(type)).getElementType();
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
     SmallVector<Value> values;
     for (int64_t half = 0; half < 2; ++half)
       for (Value row : unit->rows()) {
         Value rowOfWarp = b.add(b.mul(b.warp(), b.i32(kWarpRows)), row);
-        Value at = b.add(rowOfWarp, b.i32(block * stage.rows + half * stage.rows / 2));
+        Value at = b.add(rowOfWarp, b.i32(scaled * stage.rows + half * stage.rows / 2));
         Value value = b.load(element, b.at(memory, b.mul(at, b.i32(bytes))));
         values.push_back(isInteger(type)
                              ? arith::ExtUIOp::create(b, b.getI32Type(), value).getResult()
@@ -334,85 +234,11 @@ private:
     return values;
   }
 
-  /// The place in its half of a row of this warp.
-  Value rowOfHalf(Value row) {
+  /// The places in their half of the rows of this thread's sums.
+  SmallVector<Value> rowsOfHalf() {
     Value first =
         b.add(b.mul(slab, b.i32(tile.warps * kWarpRows)), b.mul(b.warp(), b.i32(kWarpRows)));
-    return b.add(first, row);
-  }
-
-  //===--------------------------------------------------------------------===//
-  // Results.
-  //===--------------------------------------------------------------------===//
-
-  void store(ArrayRef<Value> sums) {
-    Value yRowBytes = b.rowBytes(y), memory = b.globalMemory(y);
-    Value first = b.at(memory, b.mul(b.toI64(firstRow), yRowBytes));
-    for (auto [i, row] : llvm::enumerate(unit->rows())) {
-      Value inHalf = rowOfHalf(row);
-      Value column = b.add(b.mul(panel, b.i32(layout.resultWidth())), inHalf);
-      SmallVector<Value> columns{column};
-      if (!layout.isGated())
-        columns.push_back(b.add(column, b.i32(kHalf)));
-      SmallVector<Value> addends = loadBias(column);
-      for (auto [j, token] : llvm::enumerate(unit->tokens())) {
-        SmallVector<Value> values{sums[unit->sumIndex(0, i, j)], sums[unit->sumIndex(1, i, j)]};
-        values = epilogue(values, addends);
-        Value rowOfY = b.at(first, b.mul(b.toI64(token), yRowBytes));
-        for (auto [value, at] : llvm::zip(values, columns))
-          storeElement(value, rowOfY, token, at);
-      }
-    }
-  }
-
-  void storeElement(Value value, Value row, Value token, Value column) {
-    Value isThere = b.less(token, rowCount);
-    if (layout.resultColumns() % layout.resultWidth() != 0)
-      isThere = b.both(isThere, b.less(column, b.i32(layout.resultColumns())));
-    int64_t bytes = matmul.y.getIntOrFloatBitWidth() / 8;
-    b.ifTrue(isThere,
-             [&] { b.store(b.convert(value, matmul.y), b.at(row, b.mul(column, b.i32(bytes)))); });
-  }
-
-  /// What is added in both halves; a row past the last adds nothing that is
-  /// stored.
-  SmallVector<Value> loadBias(Value column) {
-    SmallVector<Value> addends;
-    if (!bias)
-      return addends;
-    for (int64_t half = 0; half < 2; ++half) {
-      Value row = column;
-      if (layout.gate == GateRows::interleaved)
-        row = b.add(b.mul(column, b.i32(2)), b.i32(half));
-      else if (layout.gate == GateRows::halves)
-        row = b.add(column, b.i32(half * layout.resultColumns()));
-      else
-        row = b.add(column, b.i32(half * kHalf));
-      Value at = b.add(b.mul(group, b.i32(layout.n)), row);
-      Value isThere = b.less(row, b.i32(layout.n));
-      if (matmul.hasOffsets)
-        isThere = b.both(isThere, b.less(group, b.i32(layout.groups)));
-      addends.push_back(b.loadIf(isThere, b.getF32Type(), b.at(bias, b.mul(b.toI64(at), b.i64(4))),
-                                 b.constant(b.getF32Type(), 0)));
-    }
-    return addends;
-  }
-
-  SmallVector<Value> epilogue(SmallVector<Value> values, ArrayRef<Value> addends) {
-    if (!addends.empty())
-      for (auto [value, addend] : llvm::zip(values, addends))
-        value = b.add(value, addend);
-    if (layout.isGated())
-      values = {moe::activate(b, matmul.activation, values[0], values[1])};
-    else if (matmul.activation)
-      for (Value &value : values)
-        value = moe::activate(b, matmul.activation, value, {});
-    if (matmul.hasOffsets) {
-      Value isPast = b.equal(group, b.i32(layout.groups));
-      for (Value &value : values)
-        value = b.select(isPast, b.constant(b.getF32Type(), 0), value);
-    }
-    return values;
+    return llvm::map_to_vector(unit->rows(), [&](Value row) { return b.add(first, row); });
   }
 
   BlockBuilder &b;
@@ -420,11 +246,9 @@ private:
   const PackedLayout &layout;
   const MatmulTile &tile;
   MatmulStage stage;
+  MatmulBlock block;
   std::unique_ptr<MatmulUnit> unit;
-  Value x, rowTable, offsets, weights, scales, zeros, bias, y, block;
-  Value xRowBytes, totalRows, thread;
-  /// Of this block.
-  Value group, panel, slab, firstRow, rowCount;
+  Value thread, panel, slab;
   /// What this thread copies, and where in a stage it goes.
   Value matrixWord, matrixFrom, matrixTo, tokenChunk, firstToken, tokenTo, isAligned;
   SmallVector<std::pair<Value, Value>> tokenRows;
@@ -434,29 +258,6 @@ MemRefType rowsOf(int64_t columns, Type element) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
   auto layout = StridedLayoutAttr::get(element.getContext(), kDynamic, {kDynamic, 1});
   return MemRefType::get({kDynamic, columns}, element, layout);
-}
-
-SmallVector<Type> argumentTypes(Builder &builder, const Matmul &matmul) {
-  const PackedLayout &layout = matmul.layout;
-  Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
-  auto packed = [&](const PackedLayout &layout) {
-    RankedTensorType type = packedType(builder.getContext(), layout);
-    return MemRefType::get(type.getShape(), type.getElementType());
-  };
-  SmallVector<Type> types{rowsOf(layout.k, matmul.x)};
-  if (matmul.hasRows)
-    types.push_back(MemRefType::get(ShapedType::kDynamic, i32));
-  if (matmul.hasOffsets)
-    types.push_back(MemRefType::get(layout.groups + 1, i32));
-  types.push_back(packed(layout));
-  if (isInteger(layout.element))
-    types.push_back(packed(layout.perBlock(matmul.scales)));
-  if (matmul.hasZeros)
-    types.push_back(packed(layout.perBlock(WeightType::int8)));
-  if (matmul.hasBias)
-    types.push_back(MemRefType::get({layout.groups, layout.n}, f32));
-  types.push_back(rowsOf(layout.resultColumns(), matmul.y));
-  return types;
 }
 
 } // namespace
@@ -508,17 +309,43 @@ std::string Matmul::name() const {
   return name + "_tokens" + std::to_string(tile.tokens);
 }
 
+SmallVector<Type> Matmul::argumentTypes(Builder &builder) const {
+  Type f32 = builder.getF32Type(), i32 = builder.getI32Type();
+  auto packed = [&](const PackedLayout &layout) {
+    RankedTensorType type = packedType(builder.getContext(), layout);
+    return MemRefType::get(type.getShape(), type.getElementType());
+  };
+  SmallVector<Type> types{rowsOf(layout.k, x)};
+  if (hasRows)
+    types.push_back(MemRefType::get(ShapedType::kDynamic, i32));
+  if (hasOffsets)
+    types.push_back(MemRefType::get(layout.groups + 1, i32));
+  types.push_back(packed(layout));
+  if (isInteger(layout.element))
+    types.push_back(packed(layout.perBlock(scales)));
+  if (hasZeros)
+    types.push_back(packed(layout.perBlock(WeightType::int8)));
+  if (hasBias)
+    types.push_back(MemRefType::get({layout.groups, layout.n}, f32));
+  types.push_back(rowsOf(layout.resultColumns(), y));
+  return types;
+}
+
 func::FuncOp Matmul::build(OpBuilder &builder) const {
   BlockShape shape{tile.warps * kWarp, tile.stages * MatmulStage(*this).bytes()};
-  return defineBlockKernel(builder, name(), argumentTypes(builder, *this), shape,
+  return defineBlockKernel(builder, name(), argumentTypes(builder), shape,
                            [&](BlockBuilder &b, ValueRange arguments, Value block) {
                              MatmulEmitter(b, *this, arguments, block).emit();
                            });
 }
 
+func::FuncOp Matmul::buildForHopper(OpBuilder &builder) const {
+  return hasHopperKernel(*this) ? buildHopperKernel(builder, *this) : func::FuncOp();
+}
+
 Value Matmul::grid(OpBuilder &builder, Location loc, Value rows) const {
   TensorBuilder b(builder, loc);
-  Value tokens = b.index(tile.tokens), parts = b.index(layout.panels() * slabsOf(tile));
+  Value tokens = b.index(tile.tokens), parts = b.index(partsOf(*this));
   if (!hasOffsets)
     return b.mul(parts, arith::CeilDivUIOp::create(b, rows, tokens));
   // Each group leaves at most one tile unfilled, and none is without a row.

@@ -44,9 +44,7 @@ SmallVector<Value> integerPairs(BlockBuilder &b, ArrayRef<Value> packed, WeightT
 }
 
 /// Multiplies by mma.m16n8k16: the thread with t = lane % 4 and g = lane / 4
-/// has the sums of rows g and g + 8 for tokens 2t and 2t + 1 of each 8. Of each
-/// four words it reads word t, whose columns are those of t in two products: the
-/// order of columns is free as long as both operands have it.
+/// has the sums of rows g and g + 8 for tokens 2t and 2t + 1 of each 8.
 class TensorCoreUnit : public MatmulUnit {
 public:
   TensorCoreUnit(BlockBuilder &b, const Matmul &matmul, const MatmulStage &stage)
@@ -57,54 +55,120 @@ public:
     for (int64_t token = 0; token < matmul.tile.tokens; token += 8)
       for (int64_t i = 0; i < 2; ++i)
         tokens_.push_back(b.add(b.mul(place, b.i32(2)), b.i32(token + i)));
-    Value row = b.add(b.mul(b.warp(), b.i32(kWarpRows)), group);
-    matrixBase = b.add(b.mul(place, b.i32(stage.wordPitch)), b.mul(row, b.i32(stage.wordBytes)));
-    tokenBase = b.add(b.mul(place, b.i32(stage.chunkPitch)), b.mul(group, b.i32(16)));
+    firstRow = b.mul(b.warp(), b.i32(kWarpRows));
   }
 
   void multiply(Value base, int64_t from, int64_t to, ArrayRef<Value> zeros,
                 MutableArrayRef<Value> sums) override {
-    Value matrix = b.at(base, matrixBase), tokens = b.at(base, tokenBase);
     for (int64_t word = from; word < to; word += kWordsTogether) {
-      SmallVector<SmallVector<Value>> rows;
+      SmallVector<Fragment> rows;
       for (size_t half = 0; half < 2; ++half)
-        for (size_t i = 0; i < 2; ++i) {
-          Value pointer = b.at(matrix, wordAt(word, half, 8 * i));
-          rows.push_back(columns(loadWords(b, pointer, stage.wordBytes),
-                                 zeros.empty() ? Value() : zeros[half * 2 + i]));
-        }
+        llvm::append_range(rows, rowFragments(base, word, half, zeros));
       for (int64_t token = 0; token < matmul.tile.tokens; token += 8) {
-        SmallVector<Value> column = loadWords(b, b.at(tokens, chunkAt(word, token)), 16);
+        Fragment columns = tokenFragment(base, word, token);
         for (size_t half = 0; half < 2; ++half)
-          multiplyTile(ArrayRef(rows).slice(2 * half, 2), column, half, token / 8, sums);
+          for (size_t step = 0; step < kSteps; ++step)
+            multiplyTile(rows[half * kSteps + step], ArrayRef(columns).slice(2 * step, 2), half,
+                         token / 8, sums);
       }
     }
   }
 
-private:
+protected:
+  /// Words that are multiplied together, in so many instructions.
   static constexpr int64_t kWordsTogether = 4;
+  static constexpr size_t kSteps = 2;
+  using Fragment = std::array<Value, 4>;
 
-  /// 32 columns of 16 rows by those of 8 tokens.
-  void multiplyTile(ArrayRef<SmallVector<Value>> rows, ArrayRef<Value> column, size_t half,
-                    size_t tile, MutableArrayRef<Value> sums) {
+  /// 16 rows of a half by the columns of each step.
+  virtual std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+                                                    ArrayRef<Value> zeros) = 0;
+  /// 8 tokens by the columns of all steps.
+  virtual Fragment tokenFragment(Value base, int64_t word, int64_t token) = 0;
+
+  /// The warp's first row.
+  Value firstRow;
+
+private:
+  void multiplyTile(const Fragment &rows, ArrayRef<Value> columns, size_t half, size_t tile,
+                    MutableArrayRef<Value> sums) {
     std::array<size_t, 4> at;
-    for (size_t i = 0; i < 4; ++i)
+    Fragment sum;
+    for (size_t i = 0; i < 4; ++i) {
       at[i] = sumIndex(half, i / 2, 2 * tile + i % 2);
-    for (size_t step = 0; step < 4; step += 2) {
-      std::array<Value, 4> a{rows[0][step], rows[1][step], rows[0][step + 1], rows[1][step + 1]};
-      std::array<Value, 4> sum{sums[at[0]], sums[at[1]], sums[at[2]], sums[at[3]]};
-      sum = b.multiplyTile(matmul.x, a, column.slice(step, 2), sum);
-      for (size_t i = 0; i < 4; ++i)
-        sums[at[i]] = sum[i];
+      sum[i] = sums[at[i]];
     }
+    sum = b.multiplyTile(matmul.x, rows, columns, sum);
+    for (size_t i = 0; i < 4; ++i)
+      sums[at[i]] = sum[i];
+  }
+};
+
+/// Floats, 16 columns after the other, as the products of sm_90a's warpgroups
+/// have them.
+class FloatUnit : public TensorCoreUnit {
+public:
+  FloatUnit(BlockBuilder &b, const Matmul &matmul, const MatmulStage &stage)
+      : TensorCoreUnit(b, matmul, stage) {
+    // Each lane addresses a row of 8 columns; eight of them are a matrix.
+    Value lane = b.lane(), row = b.remainder(lane, 8), matrix = b.divided(lane, 8);
+    Value rowOfTwo = b.add(b.mul(b.remainder(matrix, 2), b.i32(8)), row);
+    matrixBase = b.add(b.mul(b.divided(matrix, 2), b.i32(stage.wordPitch)),
+                       b.mul(b.add(firstRow, rowOfTwo), b.i32(stage.wordBytes)));
+    tokenBase = b.add(b.mul(matrix, b.i32(stage.chunkPitch)), b.mul(row, b.i32(16)));
   }
 
-  /// 8 columns of a row as 4 words of x's type; integers less their zero point,
-  /// exactly.
-  SmallVector<Value> columns(SmallVector<Value> packed, Value zero) {
+protected:
+  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+                                            ArrayRef<Value>) override {
+    Value matrix = b.at(base, matrixBase);
+    return {b.loadMatrices(b.at(matrix, wordAt(word, half, 0))),
+            b.loadMatrices(b.at(matrix, wordAt(word + 2, half, 0)))};
+  }
+
+  Fragment tokenFragment(Value base, int64_t word, int64_t token) override {
+    return b.loadMatrices(b.at(b.at(base, tokenBase), chunkAt(word, token)));
+  }
+
+private:
+  /// Of what this lane addresses first in a stage, in bytes.
+  Value matrixBase, tokenBase;
+};
+
+/// Integers less their zero point. Of four words a thread reads one, word t,
+/// whose columns are those of t in both steps: the order of columns is free as
+/// long as both operands have it.
+class IntegerUnit : public TensorCoreUnit {
+public:
+  IntegerUnit(BlockBuilder &b, const Matmul &matmul, const MatmulStage &stage)
+      : TensorCoreUnit(b, matmul, stage) {
+    Value lane = b.lane(), group = b.divided(lane, 4), place = b.remainder(lane, 4);
+    matrixBase = b.add(b.mul(place, b.i32(stage.wordPitch)),
+                       b.mul(b.add(firstRow, group), b.i32(stage.wordBytes)));
+    tokenBase = b.add(b.mul(place, b.i32(stage.chunkPitch)), b.mul(group, b.i32(16)));
+  }
+
+protected:
+  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+                                            ArrayRef<Value> zeros) override {
+    Value matrix = b.at(base, matrixBase);
+    std::array<SmallVector<Value>, 2> rows;
+    for (size_t i = 0; i < 2; ++i)
+      rows[i] = columns(loadWords(b, b.at(matrix, wordAt(word, half, 8 * i)), stage.wordBytes),
+                        zeros.empty() ? Value() : zeros[half * 2 + i]);
+    return {Fragment{rows[0][0], rows[1][0], rows[0][1], rows[1][1]},
+            Fragment{rows[0][2], rows[1][2], rows[0][3], rows[1][3]}};
+  }
+
+  Fragment tokenFragment(Value base, int64_t word, int64_t token) override {
+    SmallVector<Value> words = loadWords(b, b.at(b.at(base, tokenBase), chunkAt(word, token)), 16);
+    return {words[0], words[1], words[2], words[3]};
+  }
+
+private:
+  /// 8 columns of a row as 4 words of x's type, exactly.
+  SmallVector<Value> columns(ArrayRef<Value> packed, Value zero) {
     WeightType type = matmul.layout.element;
-    if (!isInteger(type))
-      return packed;
     SmallVector<Value> words = integerPairs(b, packed, type);
     for (Value &word : words)
       word = type == WeightType::int8 && matmul.x.isBF16() ? bf16OfBytes(word, zero)
@@ -275,7 +339,9 @@ std::unique_ptr<MatmulUnit> createMatmulUnit(BlockBuilder &b, const Matmul &matm
                                              const MatmulStage &stage) {
   if (matmul.x.isF32())
     return std::make_unique<MultiplyAddUnit>(b, matmul, stage);
-  return std::make_unique<TensorCoreUnit>(b, matmul, stage);
+  if (isInteger(matmul.layout.element))
+    return std::make_unique<IntegerUnit>(b, matmul, stage);
+  return std::make_unique<FloatUnit>(b, matmul, stage);
 }
 
 } // namespace moec::cuda

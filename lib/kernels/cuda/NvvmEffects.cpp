@@ -33,8 +33,13 @@ template <template <typename> typename Model, typename... Ops> void attach(MLIRC
 
 void registerNvvmEffects(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, NVVM::NVVMDialect *) {
-    attach<ReadsAndWrites, NVVM::Barrier0Op, NVVM::CpAsyncCommitGroupOp, NVVM::CpAsyncOp,
-           NVVM::CpAsyncWaitGroupOp, NVVM::ShflOp, NVVM::SyncWarpOp, NVVM::VoteSyncOp>(context);
+    attach<ReadsAndWrites, NVVM::Barrier0Op, NVVM::CpAsyncBulkGlobalToSharedClusterOp,
+           NVVM::CpAsyncCommitGroupOp, NVVM::CpAsyncOp, NVVM::CpAsyncWaitGroupOp,
+           NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp, NVVM::LdMatrixOp,
+           NVVM::MBarrierArriveExpectTxOp, NVVM::MBarrierArriveOp, NVVM::MBarrierInitOp,
+           NVVM::MBarrierTryWaitParityOp, NVVM::SetMaxRegisterOp, NVVM::ShflOp, NVVM::SyncWarpOp,
+           NVVM::VoteSyncOp, NVVM::WgmmaFenceAlignedOp, NVVM::WgmmaGroupSyncAlignedOp,
+           NVVM::WgmmaMmaAsyncOp, NVVM::WgmmaWaitGroupSyncOp>(context);
     attach<LeavesMemory, NVVM::MmaOp>(context);
   });
 }

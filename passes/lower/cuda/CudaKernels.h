@@ -3,23 +3,37 @@
 
 #include "dialects/attn/AttnDialect.h"
 #include "dialects/moe/MoeDialect.h"
+#include "lib/kernels/cuda/BlockBuilder.h"
+#include "lib/kernels/cuda/CudaChip.h"
 #include "passes/lower/KernelTable.h"
 
 namespace moec {
 
-/// The kernels of a module.
+/// The kernels of a module, for all chips of its artifact.
 class CudaKernels : public KernelTable {
 public:
-  using KernelTable::KernelTable;
+  CudaKernels(mlir::ModuleOp module, const CudaChip &chip, const OperandTypes &operands)
+      : KernelTable(module, operands), chip(chip) {}
 
-  /// As KernelTable::kernel; declares the memory that threads of a block share.
+  /// As KernelTable::kernel. Where buildForHopper(builder) of a spec makes
+  /// another kernel than null, that takes its place in code for sm_90a.
   template <typename Spec> mlir::func::FuncOp kernel(const Spec &spec) {
     declareSharedMemory();
-    return KernelTable::kernel(spec);
+    size_t known = kernelCount();
+    mlir::func::FuncOp kernel = KernelTable::kernel(spec);
+    if constexpr (requires(mlir::OpBuilder &b) { spec.buildForHopper(b); }) {
+      mlir::OpBuilder builder(kernel.getContext());
+      if (kernelCount() != known && chip.name == "sm_90a")
+        if (mlir::func::FuncOp variant = spec.buildForHopper(builder))
+          cuda::addVariant(kernel, variant, chip.name);
+    }
+    return kernel;
   }
 
 private:
   void declareSharedMemory();
+
+  const CudaChip &chip;
 };
 
 /// Replaces `op` by the launch of a kernel, if one computes it.

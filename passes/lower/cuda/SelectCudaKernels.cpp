@@ -33,9 +33,14 @@ struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernels
           << weights << "' and activations '" << activations << "'";
       return signalPassFailure();
     }
+    std::optional<CudaChip> known = parseCudaChip(chip);
+    if (!known) {
+      getOperation().emitError("no chip is called '") << chip << "'";
+      return signalPassFailure();
+    }
     if (!main)
       return;
-    CudaKernels kernels(getOperation(), *operands);
+    CudaKernels kernels(getOperation(), *known, *operands);
     SmallVector<Operation *> operations;
     main.walk([&](Operation *op) { operations.push_back(op); });
     IRRewriter rewriter(&getContext());

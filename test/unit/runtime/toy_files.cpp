@@ -18,9 +18,9 @@ namespace {
 /// What the metadata says of the kernels where they are a device's.
 std::string describeDeviceCode(size_t length) {
   std::string geometry = R"({"threads": 32, "indices": 32, "shared": 0})";
-  return R"("geometry": [)" + geometry + ", " + geometry + ", " + geometry + R"(],
- "device_code": [{"chip": "sm_80", "kind": "ptx", "offset": 0, "length": )" +
-         std::to_string(length) + "}],\n ";
+  return R"("device_code": [{"chip": "sm_80", "kind": "ptx", "offset": 0, "length": )" +
+         std::to_string(length) + R"(, "geometry": [)" + geometry + ", " + geometry + ", " +
+         geometry + "]}],\n ";
 }
 
 } // namespace

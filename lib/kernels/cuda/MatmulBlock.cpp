@@ -1,0 +1,183 @@
+#include "lib/kernels/cuda/MatmulBlock.h"
+
+#include "dialects/moe/Activation.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+
+namespace moec::cuda {
+
+MatmulBlock::MatmulBlock(BlockBuilder &b, const Matmul &matmul, int64_t parts, int64_t tokens,
+                         ValueRange arguments, Value block)
+    : b(b), matmul(matmul), layout(matmul.layout), parts(parts), tokens(tokens), block(block) {
+  auto next = [&] {
+    Value value = arguments.front();
+    arguments = arguments.drop_front();
+    return value;
+  };
+  x = next();
+  rowTable = matmul.hasRows ? b.globalMemory(next()) : Value();
+  offsets = matmul.hasOffsets ? b.globalMemory(next()) : Value();
+  weights = b.globalMemory(next());
+  scales = isInteger(layout.element) ? b.globalMemory(next()) : Value();
+  zeros = matmul.hasZeros ? b.globalMemory(next()) : Value();
+  bias = matmul.hasBias ? b.globalMemory(next()) : Value();
+  y = next();
+  xRowBytes = b.rowBytes(x);
+  totalRows = b.toI32(b.sizeOf(y, 0));
+  x = b.globalMemory(x);
+}
+
+Value MatmulBlock::panelOfAll(Value panel) {
+  return b.add(b.mul(group, b.i32(layout.panels())), panel);
+}
+
+Value MatmulBlock::isPast() {
+  return matmul.hasOffsets ? b.equal(group, b.i32(layout.groups)) : b.constant(b.getI1Type(), 0);
+}
+
+/// Blocks are numbered by group, then by part of the matrix, then by rows:
+/// those that read the same weights run at the same time. Returns whether
+/// there is work for this one.
+Value MatmulBlock::find() {
+  Value isFound, start, from, to;
+  if (matmul.hasOffsets) {
+    isFound = findGroup(start, from, to);
+  } else {
+    group = start = from = b.i32(0);
+    to = totalRows;
+  }
+  Value rowTiles = b.ceilDivided(b.sub(to, from), tokens);
+  if (!matmul.hasOffsets)
+    isFound = b.less(block, b.mul(rowTiles, b.i32(parts)));
+  // Not divided by zero where nothing is found.
+  rowTiles = b.max(rowTiles, b.i32(1));
+  Value index = b.sub(block, start);
+  part = arith::DivUIOp::create(b, index, rowTiles);
+  firstRow = b.add(from, b.mul(arith::RemUIOp::create(b, index, rowTiles), b.i32(tokens)));
+  rowCount = b.min(b.sub(to, firstRow), b.i32(tokens));
+  return isFound;
+}
+
+/// The group of this block; each lane looks at one of 32 at a time. One group
+/// more stands for the rows past all.
+Value MatmulBlock::findGroup(Value &start, Value &from, Value &to) {
+  Value zero = b.i32(0), lane = b.lane();
+  Value none = b.constant(b.getI1Type(), 0);
+  SmallVector<Value> found = b.forEach(
+      zero, b.i32(layout.groups + 1), kWarp, {none, zero, zero, zero, zero, zero},
+      [&](Value first, MutableArrayRef<Value> state) {
+        Value candidate = b.add(first, lane);
+        Value begin = loadOffset(candidate);
+        Value end = loadOffset(b.add(candidate, b.i32(1)));
+        Value blocks = b.mul(b.ceilDivided(b.sub(end, begin), tokens), b.i32(parts));
+        Value upTo = blocks;
+        for (int64_t distance = 1; distance < kWarp; distance *= 2) {
+          Value below = b.fromLaneBelow(upTo, distance);
+          Value isThere = b.less(b.i32(distance - 1), lane);
+          upTo = b.add(upTo, b.select(isThere, below, zero));
+        }
+        upTo = b.add(upTo, state[5]);
+        Value firstBlock = b.sub(upTo, blocks);
+        Value isMine = b.both(b.less(block, upTo), b.less(firstBlock, b.add(block, b.i32(1))));
+        Value hits = b.ballot(isMine);
+        Value isHit = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, hits, zero);
+        Value hit = math::CountTrailingZerosOp::create(b, hits);
+        state[0] = b.either(state[0], isHit);
+        for (auto [slot, value] : llvm::enumerate(std::array{candidate, firstBlock, begin, end}))
+          state[1 + slot] = b.select(isHit, b.fromLane(value, hit), state[1 + slot]);
+        state[5] = b.fromLane(upTo, b.i32(kWarp - 1));
+      });
+  group = found[1], start = found[2], from = found[3], to = found[4];
+  return found[0];
+}
+
+/// The first row of a group, the number of all rows past the last.
+Value MatmulBlock::loadOffset(Value index) {
+  Value isOffset = b.less(index, b.i32(layout.groups + 1));
+  return b.loadIf(isOffset, b.getI32Type(), b.at(offsets, b.mul(index, b.i32(4))), totalRows);
+}
+
+/// Where the row of x for a token is, and whether there is one.
+std::pair<Value, Value> MatmulBlock::findTokenRow(Value token) {
+  Value isRow = b.less(token, rowCount);
+  Value row = b.add(firstRow, token);
+  if (rowTable)
+    row = b.loadIf(isRow, b.getI32Type(), b.at(rowTable, b.mul(b.toI64(row), b.i64(4))), b.i32(0));
+  if (matmul.rowDivisor != 1)
+    row = b.divided(row, matmul.rowDivisor);
+  row = b.select(isRow, row, b.i32(0));
+  return {b.at(x, b.mul(b.toI64(row), xRowBytes)), isRow};
+}
+
+void MatmulBlock::store(Value panel, ArrayRef<Value> rows, ArrayRef<Value> tokens,
+                        ArrayRef<Value> sums) {
+  Value yRowBytes = b.rowBytes(y), memory = b.globalMemory(y);
+  Value rowsOfY = b.at(memory, b.mul(b.toI64(firstRow), yRowBytes));
+  for (auto [i, row] : llvm::enumerate(rows)) {
+    Value column = b.add(b.mul(panel, b.i32(layout.resultWidth())), row);
+    SmallVector<Value> columns{column};
+    if (!layout.isGated())
+      columns.push_back(b.add(column, b.i32(kHalf)));
+    SmallVector<Value> addends = loadBias(column);
+    for (auto [j, token] : llvm::enumerate(tokens)) {
+      size_t first = i * tokens.size() + j, second = first + rows.size() * tokens.size();
+      SmallVector<Value> values = epilogue({sums[first], sums[second]}, addends);
+      Value rowOfY = b.at(rowsOfY, b.mul(b.toI64(token), yRowBytes));
+      for (auto [value, at] : llvm::zip(values, columns))
+        storeElement(value, rowOfY, token, at);
+    }
+  }
+}
+
+void MatmulBlock::storeElement(Value value, Value row, Value token, Value column) {
+  Value isThere = b.less(token, rowCount);
+  if (layout.resultColumns() % layout.resultWidth() != 0)
+    isThere = b.both(isThere, b.less(column, b.i32(layout.resultColumns())));
+  int64_t bytes = matmul.y.getIntOrFloatBitWidth() / 8;
+  b.ifTrue(isThere,
+           [&] { b.store(b.convert(value, matmul.y), b.at(row, b.mul(column, b.i32(bytes)))); });
+}
+
+/// What is added in both halves; a row past the last adds nothing that is
+/// stored.
+SmallVector<Value> MatmulBlock::loadBias(Value column) {
+  SmallVector<Value> addends;
+  if (!bias)
+    return addends;
+  for (int64_t half = 0; half < 2; ++half) {
+    Value row = column;
+    if (layout.gate == GateRows::interleaved)
+      row = b.add(b.mul(column, b.i32(2)), b.i32(half));
+    else if (layout.gate == GateRows::halves)
+      row = b.add(column, b.i32(half * layout.resultColumns()));
+    else
+      row = b.add(column, b.i32(half * kHalf));
+    Value at = b.add(b.mul(group, b.i32(layout.n)), row);
+    Value isThere = b.less(row, b.i32(layout.n));
+    if (matmul.hasOffsets)
+      isThere = b.both(isThere, b.less(group, b.i32(layout.groups)));
+    addends.push_back(b.loadIf(isThere, b.getF32Type(), b.at(bias, b.mul(b.toI64(at), b.i64(4))),
+                               b.constant(b.getF32Type(), 0)));
+  }
+  return addends;
+}
+
+SmallVector<Value> MatmulBlock::epilogue(SmallVector<Value> values, ArrayRef<Value> addends) {
+  if (!addends.empty())
+    for (auto [value, addend] : llvm::zip(values, addends))
+      value = b.add(value, addend);
+  if (layout.isGated())
+    values = {moe::activate(b, matmul.activation, values[0], values[1])};
+  else if (matmul.activation)
+    for (Value &value : values)
+      value = moe::activate(b, matmul.activation, value, {});
+  if (matmul.hasOffsets) {
+    Value past = isPast();
+    for (Value &value : values)
+      value = b.select(past, b.constant(b.getF32Type(), 0), value);
+  }
+  return values;
+}
+
+} // namespace moec::cuda

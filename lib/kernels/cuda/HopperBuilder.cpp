@@ -64,13 +64,24 @@ SmallVector<Value> HopperBuilder::elementsOf(Value sums) {
   return elements;
 }
 
-Value HopperBuilder::describe(Value pointer, int64_t columnStep) {
+Value HopperBuilder::descriptor(Value pointer, int64_t columnStep, int64_t rowStep,
+                                int64_t swizzle) {
   // Addresses and steps are in units of 16 bytes, in 14 bits each.
-  constexpr int64_t kRowStep = 128, kUnit = 16;
+  constexpr int64_t kUnit = 16;
   Value address = LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
   Value unit = arith::AndIOp::create(*this, divided(address, kUnit), i32(0x3fff));
-  int64_t steps = columnStep / kUnit << 16 | kRowStep / kUnit << 32;
-  return arith::OrIOp::create(*this, arith::ExtUIOp::create(*this, getI64Type(), unit), i64(steps));
+  int64_t constants = columnStep / kUnit << 16 | rowStep / kUnit << 32 | swizzle << 62;
+  return arith::OrIOp::create(*this, arith::ExtUIOp::create(*this, getI64Type(), unit),
+                              i64(constants));
+}
+
+Value HopperBuilder::describePlain(Value pointer, int64_t columnStep) {
+  return descriptor(pointer, columnStep, /*rowStep=*/128, /*swizzle=*/0);
+}
+
+Value HopperBuilder::describeSwizzled(Value pointer) {
+  // The step between columns is part of the swizzle.
+  return descriptor(pointer, /*columnStep=*/16, /*rowStep=*/1024, /*swizzle=*/1);
 }
 
 Value HopperBuilder::multiply(Type element, Value sums, Value a, Value b, int64_t columns) {

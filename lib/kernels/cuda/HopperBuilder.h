@@ -37,10 +37,13 @@ public:
   /// 4 * (column / 8) + 2 * i + j: row 16 * w + g + 8 * i, column 2 * t + j.
   mlir::Value zeroSums(int64_t columns);
   llvm::SmallVector<mlir::Value> elementsOf(mlir::Value sums);
-  /// Describes rows of 16 columns at `pointer`: 8 rows of 8 columns (16 bytes)
-  /// lie together, `columnStep` bytes before those of the next 8 columns, 128
-  /// before the next 8 rows.
-  mlir::Value describe(mlir::Value pointer, int64_t columnStep);
+  /// Describes 16 columns of rows at `pointer`. Plain: 8 rows of 8 columns (16
+  /// bytes) lie together, `columnStep` bytes before those of the next 8 columns,
+  /// 128 before the next 8 rows.
+  mlir::Value describePlain(mlir::Value pointer, int64_t columnStep);
+  /// Swizzled: rows of 64 columns (128 bytes) lie one after the other from a
+  /// multiple of 1024 bytes on; in row r, 16 bytes number c are at c ^ (r % 8).
+  mlir::Value describeSwizzled(mlir::Value pointer);
   /// Begins sums += a * b over 16 columns of k; both are K-major.
   mlir::Value multiply(mlir::Type element, mlir::Value sums, mlir::Value a, mlir::Value b,
                        int64_t columns);
@@ -51,6 +54,9 @@ public:
   void waitForProducts(int64_t groups);
   /// The same sums; what reads them is not moved before a wait that precedes.
   mlir::Value settled(mlir::Value sums);
+
+private:
+  mlir::Value descriptor(mlir::Value pointer, int64_t columnStep, int64_t rowStep, int64_t swizzle);
 };
 
 } // namespace moec::cuda

@@ -17,20 +17,23 @@ constexpr int64_t kChunkBytes = 16, kChunkColumns = 8;
 constexpr int64_t kChunks = 8;
 constexpr int64_t kStages = 4;
 /// Stages whose tokens are on the way before the first is handed on.
-constexpr int64_t kLag = 2;
+constexpr int64_t kLag = 1;
+// A stage is given back while the next one is multiplied.
+static_assert(kLag + 1 < kStages);
 /// Registers of threads that copy and of those that multiply: 65,536 in all.
-constexpr int64_t kCopyRegisters = 40, kProductRegisters = 232;
+constexpr int64_t kCopyRegisters = 56, kProductRegisters = 224;
 
 /// A stage in shared memory: kPanels panels as they are in memory, and the
-/// tokens, chunk after chunk. A chunk of tokens is 16 bytes longer than they
-/// are: so eight chunks of a token, which are copied together, lie in different
-/// banks.
+/// tokens, whose rows of 128 bytes are swizzled: eight threads that copy a row,
+/// and products that read 16 bytes of eight, use all banks.
 constexpr int64_t kPanelBytes = kChunks * kPanel * kChunkBytes;
-constexpr int64_t kTokenPitch = kTokens * kChunkBytes + kChunkBytes;
+constexpr int64_t kTokenBytes = kChunks * kChunkBytes;
 constexpr int64_t kTokensAt = kPanels * kPanelBytes;
-constexpr int64_t kStageBytes = kTokensAt + kChunks * kTokenPitch;
-/// Before the stages: a barrier that says a stage is full, one that it is free.
-constexpr int64_t kBarrierBytes = 8, kStagesAt = 128;
+constexpr int64_t kStageBytes = kTokensAt + kTokens * kTokenBytes;
+/// Before the stages, which are swizzled by their addresses: a barrier that says
+/// a stage is full, one that it is free.
+constexpr int64_t kBarrierBytes = 8, kStagesAt = 1024;
+static_assert(kStageBytes % 1024 == 0 && kTokensAt % 1024 == 0);
 
 class HopperEmitter {
 public:
@@ -130,7 +133,8 @@ private:
   Value panelOf(Value number) { return b.add(b.mul(block.part, b.i32(kPanels)), number); }
 
   Value tokenAt(Value stage, Value token) {
-    Value offset = b.add(b.mul(chunk, b.i32(kTokenPitch)), b.mul(token, b.i32(kChunkBytes)));
+    Value place = arith::XOrIOp::create(b, chunk, b.remainder(token, 8));
+    Value offset = b.add(b.mul(token, b.i32(kTokenBytes)), b.mul(place, b.i32(kChunkBytes)));
     return b.at(b.at(stage, offset), kTokensAt);
   }
 
@@ -169,24 +173,30 @@ private:
     Value number = b.sub(b.divided(thread, kWarpgroup), b.i32(1));
     Value panelAt = b.mul(number, b.i32(kPanelBytes));
     Value zero = b.i32(0);
-    SmallVector<Value> state{b.zeroSums(kTokens), b.zeroSums(kTokens), zero, zero};
-    state = b.forEach(zero, stages, 1, state, [&](Value, MutableArrayRef<Value> state) {
-      Value stage = stageAt(state[2]);
-      b.wait(barrier(state[2], false), state[3]);
+    SmallVector<Value> state{b.zeroSums(kTokens), b.zeroSums(kTokens), zero, zero, zero};
+    state = b.forEach(zero, stages, 1, state, [&](Value index, MutableArrayRef<Value> state) {
+      Value &slot = state[2], &parity = state[3], &before = state[4];
+      Value stage = stageAt(slot);
+      b.wait(barrier(slot, false), parity);
       b.beginProducts();
       for (int64_t at = 0; at < kChunks; at += 2) {
-        Value tokens = b.describe(b.at(stage, kTokensAt + at * kTokenPitch), kTokenPitch);
+        Value tokens = b.describeSwizzled(b.at(stage, kTokensAt + at * kChunkBytes));
         for (int64_t half = 0; half < 2; ++half) {
           Value rows = b.at(b.at(stage, panelAt), (at * kPanel + half * kHalf) * kChunkBytes);
-          state[half] = b.multiply(matmul.x, state[half], b.describe(rows, kPanel * kChunkBytes),
-                                   tokens, kTokens);
+          state[half] = b.multiply(matmul.x, state[half],
+                                   b.describePlain(rows, kPanel * kChunkBytes), tokens, kTokens);
         }
       }
       b.commitProducts();
-      b.waitForProducts(0);
-      b.ifTrue(b.equal(b.lane(), zero), [&] { b.arrive(barrier(state[2], true)); });
-      advance(state[2], state[3]);
+      // While these are computed, the stage before is given back.
+      b.waitForProducts(1);
+      Value isFirst = b.equal(index, zero), isOne = b.equal(b.lane(), zero);
+      b.ifTrue(b.both(isOne, b.equal(isFirst, b.constant(b.getI1Type(), 0))),
+               [&] { b.arrive(barrier(before, true)); });
+      before = slot;
+      advance(slot, parity);
     });
+    b.waitForProducts(0);
     store(panelOf(number), {b.settled(state[0]), b.settled(state[1])});
   }
 

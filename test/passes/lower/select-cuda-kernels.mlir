@@ -34,9 +34,9 @@ func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>,
 
   // CHECK: %[[P:.*]] = rt.load_weight @w.packed
   // CHECK: %[[E:.*]] = tensor.empty(%[[ROWS:.*]]) : tensor<?x4xf32>
-  // CHECK: %[[MORE:.*]] = arith.cmpi slt, %c8{{.*}}, %[[ROWS]] : index
+  // CHECK: %[[MORE:.*]] = arith.cmpi slt, %c2{{.*}}, %[[ROWS]] : index
   // CHECK: scf.if %[[MORE]] -> (tensor<?x4xf32>) {
-  // CHECK: arith.cmpi slt, %c48{{.*}}, %[[ROWS]] : index
+  // CHECK: arith.cmpi slt, %c12{{.*}}, %[[ROWS]] : index
   // CHECK: rt.launch @matmul_f32_4x8_tokens64 grid(%{{.*}}) ins(%[[X]], %[[P]] : {{.*}}) outs(%[[E]] : tensor<?x4xf32>)
   // CHECK: rt.launch @matmul_f32_4x8_tokens32 grid(%{{.*}}) ins(%[[X]], %[[P]] : {{.*}}) outs(%[[E]] : tensor<?x4xf32>)
   // CHECK: } else {
@@ -48,7 +48,7 @@ func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>,
   %1 = linalg.matmul ins(%x, %y : tensor<?x8xf32>, tensor<8x4xf32>) outs(%fill : tensor<?x4xf32>) -> tensor<?x4xf32>
 
   // Rows are few by group; profiles learn where each group begins.
-  // CHECK: arith.cmpi slt, %c16{{.*}}, %{{.*}} : index
+  // CHECK: arith.cmpi slt, %c4{{.*}}, %{{.*}} : index
   // CHECK: rt.launch @matmul_f32_32x8_groups2_rows2_offsets_silu_tokens8 {{.*}}rt.offsets = 2 : i64
   %gate = rt.load_weight @gate : tensor<2x16x8xf32>
   %up = rt.load_weight @up : tensor<2x16x8xf32>

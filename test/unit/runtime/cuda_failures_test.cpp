@@ -152,10 +152,7 @@ void writeWithCubin(const ToyFiles &files, const std::string &ptxKind) {
   std::string cubin = "\x7f"
                       "ELF" +
                       std::string(60, '\0');
-  auto code = [](const std::string &kind, size_t offset, size_t length) {
-    return R"({"chip": "sm_80", "kind": ")" + kind + R"(", "offset": )" + std::to_string(offset) +
-           R"(, "length": )" + std::to_string(length) + "}";
-  };
+  auto code = ToyFiles::describeCode;
   files.writeArtifact(
       files.metadata(code("ptx", 0, ptx.size()), code("cubin", 0, cubin.size()) + ", " +
                                                      code(ptxKind, cubin.size(), ptx.size())),

@@ -13,17 +13,12 @@
 
 using namespace moec::runtime;
 
-namespace {
-
-/// What the metadata says of the kernels where they are a device's.
-std::string describeDeviceCode(size_t length) {
+std::string ToyFiles::describeCode(const std::string &kind, size_t offset, size_t length) {
   std::string geometry = R"({"threads": 32, "indices": 32, "shared": 0})";
-  return R"("device_code": [{"chip": "sm_80", "kind": "ptx", "offset": 0, "length": )" +
-         std::to_string(length) + R"(, "geometry": [)" + geometry + ", " + geometry + ", " +
-         geometry + "]}],\n ";
+  return R"({"chip": "sm_80", "kind": ")" + kind + R"(", "offset": )" + std::to_string(offset) +
+         R"(, "length": )" + std::to_string(length) + R"(, "geometry": [)" + geometry + ", " +
+         geometry + ", " + geometry + "]}";
 }
-
-} // namespace
 
 ToyFiles::ToyFiles(const std::string &target) {
   std::string name = (std::filesystem::temp_directory_path() / "moec-toy-XXXXXX").string();
@@ -50,7 +45,10 @@ ToyFiles::ToyFiles(const std::string &target) {
            {"kernel": 2, "name": "/toy/CumSum", "op": "sum",
             "tokens_per_expert": {"word": 9, "experts": 2}}],
  "messages": ["value too large", "needs at least one row"],
- )" + (deviceCode.empty() ? "" : describeDeviceCode(deviceCode.size())) +
+ )" +
+      (deviceCode.empty()
+           ? ""
+           : R"("device_code": [)" + describeCode("ptx", 0, deviceCode.size()) + "],\n ") +
       R"("weights": {"file": "toy.safetensors", "length": 144, "header_bytes": 128, "header_sha256": ")" +
       toHex(sha256(file.data(), file.size())) +
       R"(", "slots": [{"name": "w", "offset": 128, "bytes": 16, "sha256": ")" +

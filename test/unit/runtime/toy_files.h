@@ -25,6 +25,8 @@ public:
   void writeArtifact(const std::string &metadata) const;
   /// The same, with other code for the device, too.
   void writeArtifact(const std::string &metadata, const std::string &deviceCode) const;
+  /// An entry of the metadata for code with the toy's kernels.
+  static std::string describeCode(const std::string &kind, size_t offset, size_t length);
   /// The kernels for a GPU; empty where the target is "cpu".
   const std::string &ptx() const { return deviceCode; }
   /// The module linked into the test, with this metadata.

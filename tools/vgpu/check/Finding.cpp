@@ -83,6 +83,8 @@ std::string_view nameOf(FindingKind kind) {
     return "proxy";
   case FindingKind::Asynchronous:
     return "asynchronous";
+  case FindingKind::NotCountable:
+    return "not-countable";
   case FindingKind::Leak:
     return "leak";
   case FindingKind::ApiMisuse:

@@ -26,6 +26,7 @@ enum class FindingKind : uint8_t {
   WarpSynchronous, ///< lanes that rely on running together, with volatile accesses
   Proxy,
   Asynchronous, ///< misuse of mbarrier, cp.async, TMA or wgmma
+  NotCountable, ///< while counting without tensor arithmetic: its results matter
   Leak,
   ApiMisuse,
 };

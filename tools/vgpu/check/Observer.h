@@ -30,7 +30,7 @@ struct MemoryAccess {
 };
 
 /// Observers that may listen at a time, by their place in Block::observations.
-enum ObserverPlace { kRaceChecker, kCounters, kObservers };
+enum ObserverPlace { kRaceChecker, kCounters, kTensorResults, kObservers };
 
 /// What an observer keeps of a block.
 struct Observation {

@@ -69,13 +69,18 @@ void Counters::countGlobal(const MemoryAccess &access, InstructionCounts &counts
                            CacheModel &cache) {
   uint64_t sectors[kWarpSize * 2];
   size_t count = 0;
+  bool isAscending = true;
   for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
     uint64_t first = access.addresses[std::countr_zero(rest)] / CacheModel::kSectorBytes;
-    if (count == 0 || sectors[count - 1] != first)
-      sectors[count++] = first;
+    if (count != 0 && sectors[count - 1] == first)
+      continue;
+    isAscending = isAscending && (count == 0 || sectors[count - 1] < first);
+    sectors[count++] = first;
   }
-  std::sort(sectors, sectors + count);
-  count = static_cast<size_t>(std::unique(sectors, sectors + count) - sectors);
+  if (!isAscending) {
+    std::sort(sectors, sectors + count);
+    count = static_cast<size_t>(std::unique(sectors, sectors + count) - sectors);
+  }
   ++counts.requests;
   counts.sectors += count;
   for (size_t index = 0; index < count;) {
@@ -95,21 +100,25 @@ Wavefronts wavefrontsOf(LaneMask lanes, const uint64_t *addresses, uint32_t byte
   uint32_t group = kBanks * kWord / std::max(bytes, kWord); // lanes that go together
   Wavefronts result;
   for (uint32_t first = 0; first < kWarpSize; first += group) {
-    uint64_t words[kBanks];
-    size_t count = 0;
-    for (uint32_t lane = first; lane < first + group; ++lane)
-      if (lanes >> lane & 1)
-        for (uint32_t word = 0; word < std::max(bytes / kWord, 1u); ++word)
-          words[count++] = addresses[lane] / kWord + word;
-    if (count == 0)
-      continue;
-    std::sort(words, words + count);
-    count = static_cast<size_t>(std::unique(words, words + count) - words);
-    uint32_t ofBank[kBanks] = {};
-    for (size_t index = 0; index < count; ++index)
-      ++ofBank[words[index] % kBanks];
-    result.actual += *std::max_element(ofBank, ofBank + kBanks);
-    ++result.least;
+    // Of each bank, the different words.
+    uint64_t words[kBanks][kBanks];
+    uint32_t count[kBanks] = {}, most = 0;
+    for (uint32_t lane = first; lane < first + group; ++lane) {
+      if (!(lanes >> lane & 1))
+        continue;
+      for (uint32_t number = 0; number < std::max(bytes / kWord, 1u); ++number) {
+        uint64_t word = addresses[lane] / kWord + number;
+        uint32_t bank = word % kBanks, known = 0;
+        while (known < count[bank] && words[bank][known] != word)
+          ++known;
+        if (known < count[bank])
+          continue;
+        words[bank][count[bank]++] = word;
+        most = std::max(most, count[bank]);
+      }
+    }
+    result.actual += most;
+    result.least += most != 0;
   }
   return result;
 }

@@ -149,6 +149,12 @@ void Device::count() {
   machine.interleavesBlocks = true;
 }
 
+void Device::countOnly() {
+  observers = std::make_unique<ObserverPair>(tensorResults, *counters);
+  machine.observer = observers.get();
+  machine.skipsTensorArithmetic = true;
+}
+
 bool Device::hasSeen(const std::shared_ptr<Task> &task) {
   if (!task)
     return true;

@@ -4,6 +4,7 @@
 #include "check/ObserverPair.h"
 #include "check/RaceChecker.h"
 #include "count/Counters.h"
+#include "count/TensorResultChecker.h"
 #include "driver/Engine.h"
 #include "driver/cuda_types.h"
 #include "exec/Console.h"
@@ -61,12 +62,16 @@ public:
 
   /// From now on, kernels are counted.
   void count();
+  /// And nothing else: tensor instructions compute nothing, and races are not
+  /// looked for.
+  void countOnly();
 
   const int ordinal;
   const DeviceModel &model;
   DeviceMemory memory;
   RaceChecker races;
   std::unique_ptr<Counters> counters; ///< if kernels are counted
+  TensorResultChecker tensorResults;
   Machine machine;
   Timelines timelines;
   std::unique_ptr<ObserverPair> observers;

@@ -64,8 +64,19 @@ CUresult Driver::initialize() {
                                                findings, console));
   if (!environment("VGPU_COUNTERS", "").empty())
     for (const auto &device : devices)
-      device->count();
+      beginCounting(*device);
   return devices.empty() ? CUDA_ERROR_NO_DEVICE : CUDA_SUCCESS;
+}
+
+void Driver::beginCounting(Device &device) {
+  device.count();
+  if (environment("VGPU_COUNT_ONLY", "").empty())
+    return;
+  device.countOnly();
+  if (!environment("VGPU_ASSUME_INITIALIZED", "").empty())
+    device.memory.assumeInitialized();
+  if (std::string blocks = environment("VGPU_COUNT_BLOCKS", ""); !blocks.empty())
+    device.machine.mostBlocks = std::max(std::strtoull(blocks.c_str(), nullptr, 0), 1ull);
 }
 
 Device *Driver::device(CUdevice ordinal) const {

@@ -136,6 +136,7 @@ public:
   double timeoutSeconds = 0; ///< VGPU_TIMEOUT; 0: none
 
 private:
+  static void beginCounting(Device &device);
   void finishCounters();
 };
 

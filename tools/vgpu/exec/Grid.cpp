@@ -24,6 +24,7 @@ uint64_t Grid::residentLimit(const Machine &machine, const Launch &launch) {
 Grid::Grid(Machine &machine, std::shared_ptr<const Launch> launch, uint64_t seed,
            const TaskOrder &order)
     : machine(machine), launchHeld(std::move(launch)), schedule(seed), run(machine.runs++),
+      blocks(std::min(launchHeld->grid.count(), machine.mostBlocks)),
       limit(residentLimit(machine, *launchHeld)) {
   if (machine.observer)
     machine.observer->launchBegins(*launchHeld, order, run);
@@ -39,7 +40,7 @@ Grid::~Grid() {
 /// other run to their end one after the other, in little memory.
 Block &Grid::current() {
   const Launch &launch = *launchHeld;
-  bool hasRoom = nextBlock < launch.grid.count() && resident.size() < limit;
+  bool hasRoom = nextBlock < blocks && resident.size() < limit;
   size_t choice = schedule.choose(turn, resident.size() + hasRoom);
   if (choice == resident.size()) {
     resident.push_back(std::make_unique<Block>(machine, launch, run, launch.grid.at(nextBlock),
@@ -51,7 +52,7 @@ Block &Grid::current() {
 }
 
 Grid::State Grid::step() {
-  if (resident.empty() && nextBlock == launchHeld->grid.count())
+  if (resident.empty() && nextBlock == blocks)
     return State::Finished;
   Block &block = current();
   bool progressed = false;
@@ -73,7 +74,7 @@ Grid::State Grid::step() {
   }
   ++turn;
   stalledTurns = progressed ? 0 : stalledTurns + 1;
-  bool allResident = nextBlock == launchHeld->grid.count() || resident.size() == limit;
+  bool allResident = nextBlock == blocks || resident.size() == limit;
   if (!allResident || progressed || !isStalled())
     return State::Running;
   return State::Stalled;

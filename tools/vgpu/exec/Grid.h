@@ -51,7 +51,8 @@ private:
   Machine &machine;
   std::shared_ptr<const Launch> launchHeld;
   Schedule schedule;
-  const uint64_t run; ///< the number of this Grid
+  const uint64_t run;    ///< the number of this Grid
+  const uint64_t blocks; ///< that are executed
   uint64_t limit;
   uint64_t nextBlock = 0;
   size_t turn = 0;

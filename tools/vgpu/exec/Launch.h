@@ -45,6 +45,9 @@ struct Machine {
   bool interleavesBlocks = false;
   uint64_t runs = 0; ///< counts the grids that were executed
   tensor::Footprints footprints{};
+  /// Only counts matter: tensor instructions leave their results as they are.
+  bool skipsTensorArithmetic = false;
+  uint64_t mostBlocks = ~uint64_t{0}; ///< of a grid that are executed: its first
   uint32_t multiprocessors = 1;
   uint32_t threadsPerMultiprocessor = 2048;
   uint32_t blocksPerMultiprocessor = 32;

@@ -164,6 +164,9 @@ void WarpgroupEngine::capture(Tile &tile) {
 }
 
 void WarpgroupEngine::execute(Warp &warp, Operation &operation) {
+  operation.isDone = true;
+  if (block.machine.skipsTensorArithmetic)
+    return;
   Tile &tile = tileOf(warp, operation.sequence);
   if (!tile.isCaptured)
     capture(tile);
@@ -184,7 +187,6 @@ void WarpgroupEngine::execute(Warp &warp, Operation &operation) {
       word ^= 0x80000000;
   compute.warpgroupRows(plan.form, plan.order, operation.accumulates, a.data(), tile.b.data(),
                         registers);
-  operation.isDone = true;
 }
 
 template <class Needed>

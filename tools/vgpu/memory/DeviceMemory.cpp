@@ -159,7 +159,7 @@ std::vector<Allocation> DeviceMemory::allocations() const {
 }
 
 void DeviceMemory::markInitialized(uint64_t address, uint64_t bytes) {
-  if (!inArena(address))
+  if (!isTracked(address))
     return;
   uint64_t end = address + bytes;
   for (; address < end && address % 8; ++address)
@@ -172,7 +172,7 @@ void DeviceMemory::markInitialized(uint64_t address, uint64_t bytes) {
 }
 
 std::optional<uint64_t> DeviceMemory::firstUninitialized(uint64_t address, uint64_t bytes) const {
-  if (!inArena(address))
+  if (!isTracked(address))
     return std::nullopt;
   for (uint64_t end = address + bytes, eight; address < end;) {
     if (address % 64 == 0 && end - address >= 64 &&
@@ -189,7 +189,7 @@ std::optional<uint64_t> DeviceMemory::firstUninitialized(uint64_t address, uint6
 }
 
 void DeviceMemory::copyInitialized(uint64_t to, uint64_t from, uint64_t bytes) {
-  if (!inArena(to))
+  if (!isTracked(to))
     return;
   if (!inArena(from))
     return markInitialized(to, bytes);

@@ -60,6 +60,10 @@ public:
   uint64_t generation() const { return changes.load(std::memory_order_acquire); }
 
   bool inArena(uint64_t address) const { return address - base < kArenaBytes; }
+  /// Whether it is known what of the memory at the address has been written.
+  bool isTracked(uint64_t address) const { return inArena(address) && !assumesInitialized; }
+  /// From now on, all memory counts as written.
+  void assumeInitialized() { assumesInitialized = true; }
   /// One bit for each byte, set when it was written. Only for arena addresses;
   /// a 4-byte-aligned word is half a byte of it.
   uint8_t *shadow(uint64_t address) const { return shadowBase + (address - base) / 8; }
@@ -76,6 +80,7 @@ private:
   uint64_t findGap(uint64_t bytes, uint64_t alignment) const;
   bool isInitialized(uint64_t address) const { return *shadow(address) >> (address % 8) & 1; }
 
+  bool assumesInitialized = false;
   uint64_t base = 0;
   uint8_t *shadowBase = nullptr;
   uint64_t totalBytes;

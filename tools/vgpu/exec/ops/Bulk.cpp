@@ -52,7 +52,7 @@ void checkGlobal(Warp &warp, const Instruction &instruction, int lane, uint64_t 
   const DeviceMemory &memory = warp.block.machine.memory;
   for (uint32_t byte = 0; kind == AccessKind::Load && byte < bytes; byte += 64)
     __builtin_prefetch(reinterpret_cast<const uint8_t *>(address) + byte); // it is copied later
-  if (kind == AccessKind::Load && memory.inArena(address))
+  if (kind == AccessKind::Load && memory.isTracked(address))
     if (std::optional<uint64_t> first = memory.firstUninitialized(address, bytes))
       reportUninitialized(warp, ptx::Space::Global, lane, *first);
   if (Observer *observer = warp.block.machine.observer)

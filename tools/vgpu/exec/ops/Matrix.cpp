@@ -22,6 +22,8 @@ void requireWholeWarp(LaneMask lanes) {
 /// The list holds the registers of D, A, B and C.
 Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   requireWholeWarp(lanes);
+  if (warp.block.machine.skipsTensorArithmetic)
+    return Step::Next;
   const auto &plan = *reinterpret_cast<const tensor::Plan *>(instruction.immediate);
   uint32_t *registers[64];
   for (uint32_t number = 0; number < instruction.listCount; ++number)

@@ -210,7 +210,7 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
                  (kind == AccessKind::Load || !known.isReadOnly);
   if (!isKnown)
     known = checkEachGlobal(warp, instruction, lanes, accessed.addresses, bytes, kind);
-  bool hasShadow = memory.inArena(extent.low) && memory.inArena(extent.high);
+  bool hasShadow = memory.isTracked(extent.low) && memory.isTracked(extent.high);
   if (hasShadow && kind != AccessKind::Store)
     checkInitialized(warp, accessed, lanes, bytes);
   if (hasShadow && kind != AccessKind::Load)

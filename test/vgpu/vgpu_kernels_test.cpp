@@ -103,6 +103,33 @@ TEST_F(Kernels, Transpose) {
       EXPECT_EQ(out[x * height + y], in[y * width + x]);
 }
 
+// The image is no multiple of the tile.
+TEST_F(Kernels, Convolution) {
+  int width = 37, height = 21;
+  std::vector<float> in = randomFloats(width * height), weights = randomFloats(25);
+  CUmodule module = load("convolution");
+  CUdeviceptr constants;
+  size_t bytes;
+  GPU_CHECK(cuModuleGetGlobal_v2(&constants, &bytes, module, "weights"));
+  ASSERT_EQ(bytes, weights.size() * sizeof(float));
+  GPU_CHECK(cuMemcpyHtoD_v2(constants, weights.data(), bytes));
+  Buffer<float> din(in), dout(width * height);
+  GPU_CHECK(launch(kernel(module, "convolution"), {3, 2}, {16, 16}, 0, din.address, dout.address,
+                   width, height));
+  std::vector<float> out = dout.get();
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      float sum = 0;
+      for (int dy = 0; dy < 5; ++dy)
+        for (int dx = 0; dx < 5; ++dx) {
+          int row = y + dy - 2, column = x + dx - 2;
+          bool isInside = row >= 0 && row < height && column >= 0 && column < width;
+          sum = std::fma(weights[5 * dy + dx], isInside ? in[row * width + column] : 0.0f, sum);
+        }
+      EXPECT_EQ(out[y * width + x], sum) << x << ", " << y;
+    }
+}
+
 TEST_F(Kernels, Softmax) {
   int width = 300, rows = 3;
   std::vector<float> in = randomFloats(width * rows);

@@ -114,8 +114,7 @@ CUresult mapOf(CUtensorMap &map, CUdeviceptr address, cuuint32_t boxRows) {
   return cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
                                 reinterpret_cast<void *>(address), sizes, strides, box, steps,
                                 CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                CU_TENSOR_MAP_L2_PROMOTION_NONE,
-                                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+                                CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 
 CUresult multiplyByWgmma(bool isInitialized) {
@@ -224,8 +223,7 @@ void expectRefused(const std::vector<std::string> &bodies, const std::string &in
   EXPECT_EQ(outcome.result, CUDA_ERROR_ILLEGAL_INSTRUCTION);
   ASSERT_EQ(outcome.findings.size(), 1u) << outcome.findings;
   EXPECT_EQ(outcome.findings[0]["kind"], "not-countable");
-  EXPECT_NE(outcome.findings[0]["message"].get<std::string>().find(instruction),
-            std::string::npos)
+  EXPECT_NE(outcome.findings[0]["message"].get<std::string>().find(instruction), std::string::npos)
       << outcome.findings;
 }
 
@@ -233,11 +231,11 @@ const std::string kAddress = "  and.b32 %r30, %r20, 124;\n  cvt.u64.u32 %rd3, %r
                              "  add.u64 %rd4, %rd0, %rd3;\n  ld.global.u32 %r31, [%rd4];\n";
 
 TEST(CountOnly, TakesResultsAsData) {
-  Outcome outcome = run({std::string(kMultiply) +
-                         "  add.f32 %r24, %r20, %r21;\n  st.shared.u32 [%r1], %r24;\n"
-                         "  ld.shared.u32 %r25, [%r1];\n  st.global.u32 [%rd2], %r25;\n",
-                         "  setp.gt.f32 %p1, %r10, 0f00000000;\n"
-                         "  selp.b32 %r11, %r10, 0, %p1;\n  st.global.u32 [%rd2], %r11;\n"});
+  Outcome outcome =
+      run({std::string(kMultiply) + "  add.f32 %r24, %r20, %r21;\n  st.shared.u32 [%r1], %r24;\n"
+                                    "  ld.shared.u32 %r25, [%r1];\n  st.global.u32 [%rd2], %r25;\n",
+           "  setp.gt.f32 %p1, %r10, 0f00000000;\n"
+           "  selp.b32 %r11, %r10, 0, %p1;\n  st.global.u32 [%rd2], %r11;\n"});
   EXPECT_EQ(outcome.result, CUDA_SUCCESS);
   EXPECT_EQ(outcome.findings, json::array());
 }
@@ -245,8 +243,9 @@ TEST(CountOnly, TakesResultsAsData) {
 TEST(CountOnly, RefusesAddresses) { expectRefused({kMultiply + kAddress}, "ld.global.u32"); }
 
 TEST(CountOnly, RefusesBranches) {
-  expectRefused({std::string(kMultiply) + "  setp.gt.f32 %p1, %r20, 0f00000000;\n"
-                                          "  @%p1 bra DONE;\n  st.global.u32 [%rd2], %r0;\nDONE:\n"},
+  expectRefused({std::string(kMultiply) +
+                 "  setp.gt.f32 %p1, %r20, 0f00000000;\n"
+                 "  @%p1 bra DONE;\n  st.global.u32 [%rd2], %r0;\nDONE:\n"},
                 "bra");
 }
 
@@ -257,8 +256,9 @@ TEST(CountOnly, RefusesGuardsOfStores) {
 }
 
 TEST(CountOnly, FollowsResultsThroughSharedMemory) {
-  expectRefused({std::string(kMultiply) + "  st.shared.u32 [%r1], %r20;\n"
-                                          "  ld.shared.u32 %r20, [%r1];\n" +
+  expectRefused({std::string(kMultiply) +
+                 "  st.shared.u32 [%r1], %r20;\n"
+                 "  ld.shared.u32 %r20, [%r1];\n" +
                  kAddress},
                 "ld.global.u32");
   expectRefused({std::string(kMultiply) +

@@ -35,8 +35,10 @@ bool WordSet::meets(uint64_t address, uint32_t bytes) {
   uint64_t word = address / 4, end = (address + bytes + 3) / 4;
   while (word < end) {
     const Page *page = pageOf(word / kPageWords, false);
-    uint64_t stop = std::min(end, (page ? word / 64 + 1 : (word / kPageWords + 1) * kPageWords / 64) * 64);
-    if (page && (*page)[word % kPageWords / 64] >> word % 64 & (~uint64_t{0} >> (64 - (stop - word))))
+    uint64_t stop =
+        std::min(end, (page ? word / 64 + 1 : (word / kPageWords + 1) * kPageWords / 64) * 64);
+    if (page &&
+        (*page)[word % kPageWords / 64] >> word % 64 & (~uint64_t{0} >> (64 - (stop - word))))
       return true;
     word = stop;
   }
@@ -87,9 +89,9 @@ bool TensorResultChecker::isLoaded(const MemoryAccess &access, BlockState &state
 
 void TensorResultChecker::store(const MemoryAccess &access, BlockState &state) {
   const ptx::Instruction &source = *access.instruction.source;
-  bool isResult = flowOf(access.warp.block).isStored(source) ||
-                  std::find(state.copies.begin(), state.copies.end(), &source) !=
-                      state.copies.end();
+  bool isResult =
+      flowOf(access.warp.block).isStored(source) ||
+      std::find(state.copies.begin(), state.copies.end(), &source) != state.copies.end();
   if (access.space == ptx::Space::Local) {
     state.isLocal |= isResult;
     return;

@@ -42,8 +42,8 @@ public:
 private:
   struct BlockState : Observation {
     WordSet shared;
-    bool isAllShared = false;        ///< a bulk copy has brought results, who knows where
-    bool isLocal = false;            ///< local memory holds results
+    bool isAllShared = false; ///< a bulk copy has brought results, who knows where
+    bool isLocal = false;     ///< local memory holds results
     std::vector<const ptx::Instruction *> copies; ///< cp.async that bring results
   };
 

@@ -14,9 +14,9 @@ bool isOneOf(std::string_view opcode, std::initializer_list<std::string_view> op
 
 /// What is counted by more than that it was executed, or decides what is.
 bool isCounted(std::string_view opcode) {
-  return isOneOf(opcode, {"ld",       "ldu",       "st",       "atom",     "red",   "cp",
-                          "ldmatrix", "stmatrix",  "mma",      "wgmma",    "bar",   "barrier",
-                          "mbarrier", "prefetch",  "bra",      "brx",      "ret",   "exit",
+  return isOneOf(opcode, {"ld",       "ldu",        "st",        "atom",  "red", "cp",
+                          "ldmatrix", "stmatrix",   "mma",       "wgmma", "bar", "barrier",
+                          "mbarrier", "prefetch",   "bra",       "brx",   "ret", "exit",
                           "call",     "setmaxnreg", "nanosleep", "trap"});
 }
 
@@ -25,16 +25,13 @@ bool takesPlainOperands(std::string_view opcode) {
   return isOneOf(opcode, {"bar", "barrier", "mbarrier", "cp", "brx", "call", "nanosleep"});
 }
 
-bool isStore(std::string_view opcode) {
-  return isOneOf(opcode, {"st", "red", "atom", "stmatrix"});
-}
+bool isStore(std::string_view opcode) { return isOneOf(opcode, {"st", "red", "atom", "stmatrix"}); }
 
 bool isTensor(std::string_view opcode) { return opcode == "mma" || opcode == "wgmma"; }
 
 /// Calls visit(register) for the registers of an operand, and those of its
 /// addresses with visit(register, true).
-template <class Visit>
-void eachRegister(const ptx::Operand &operand, bool isAddress, Visit visit) {
+template <class Visit> void eachRegister(const ptx::Operand &operand, bool isAddress, Visit visit) {
   if (operand.kind == Kind::Register) {
     if (operand.index >= 0)
       visit(operand.index, isAddress);
@@ -74,7 +71,8 @@ bool TensorResultFlow::step(Registers &registers, const ptx::Instruction &instru
   std::string_view opcode = instruction.opcode;
   bool isGuarded = instruction.guard >= 0 && registers.depends[instruction.guard];
   bool conflicts = isGuarded && isCounted(opcode);
-  bool isParameter = opcode == "st" && instruction.has("param"); // what functions do is not followed
+  bool isParameter =
+      opcode == "st" && instruction.has("param"); // what functions do is not followed
   bool reads = isGuarded || isTensor(opcode) || loads.contains(&instruction);
   const auto &operands = instruction.operands;
   bool writesFirst = !operands.empty() && operands[0].kind != Kind::Address &&

@@ -6,9 +6,24 @@
 #include "llvm/Support/SourceMgr.h"
 #include "gtest/gtest.h"
 
+#include <cstdlib>
 #include <unistd.h>
 
 namespace moec::test {
+
+CompileOptions testedOptions() {
+  CompileOptions options;
+  if (const char *target = std::getenv("MOEC_TEST_TARGET"))
+    options.target = target;
+  if (const char *chip = std::getenv("MOEC_TEST_CHIP"))
+    options.chip = chip;
+  return options;
+}
+
+int testedRounds(int standard) {
+  const char *rounds = std::getenv("MOEC_TEST_ROUNDS");
+  return rounds ? std::atoi(rounds) : standard;
+}
 
 Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options) {
   mlir::DialectRegistry registry;

@@ -19,6 +19,13 @@ struct Releaser {
 using Model = std::unique_ptr<moec_model, Releaser>;
 using Session = std::unique_ptr<moec_session, Releaser>;
 
+/// For the target and chip that MOEC_TEST_TARGET and MOEC_TEST_CHIP name; the CPU
+/// of this machine without them.
+CompileOptions testedOptions();
+/// How often to do what would take long on a device that is simulated: what
+/// MOEC_TEST_ROUNDS says, or `standard`.
+int testedRounds(int standard);
+
 /// Compiles a model to an artifact and loads it, as `moec compile` and the
 /// runtime do. Null after an error, which has been printed. The options need no
 /// path.

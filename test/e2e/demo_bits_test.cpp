@@ -1,6 +1,7 @@
 // The demo model gives the same bits whatever the batch, the padding, the split
 // of a prompt and the number of threads, on every chip level of this machine and
-// for every type of weights and activations.
+// for every type of weights and activations. With MOEC_TEST_TARGET=cuda, on the
+// GPU; MOEC_TEST_ROUNDS says how many rounds of random inputs there are.
 #include "test/e2e/DemoModel.h"
 
 #include "gtest/gtest.h"
@@ -14,7 +15,7 @@ namespace {
 using namespace moec::test;
 
 /// Rounds of random inputs; the seeds are new in every run, and printed.
-constexpr int kRounds = 20;
+int rounds() { return testedRounds(20); }
 /// Keys of an attention chunk: lengths and splits should straddle them.
 constexpr int64_t kChunk = 64;
 
@@ -32,10 +33,9 @@ void PrintTo(const Variant &variant, std::ostream *out) { *out << variant.name()
 class DemoBits : public testing::TestWithParam<Variant> {
 protected:
   void SetUp() override {
-    static std::map<std::string, Model> models;
     auto known = models.find(GetParam().name());
     if (known == models.end()) {
-      moec::CompileOptions options;
+      moec::CompileOptions options = testedOptions();
       options.chip = GetParam().chip;
       options.weights = GetParam().weights;
       options.activations = GetParam().activations;
@@ -50,7 +50,7 @@ protected:
 
   /// Runs `test` with fresh random numbers.
   template <typename Test> void repeat(Test test) {
-    for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+    for (int round = 0; round < rounds() && !HasFailure(); ++round) {
       unsigned seed = std::random_device{}();
       SCOPED_TRACE("seed " + std::to_string(seed));
       random.seed(seed);
@@ -77,13 +77,19 @@ protected:
     EXPECT_EQ(std::memcmp(expected.data(), logits, expected.size() * sizeof(float)), 0) << what;
   }
 
+  /// While the driver of a device is there.
+  static void TearDownTestSuite() { models.clear(); }
+
   moec_model *model = nullptr;
   std::mt19937 random;
+
+private:
+  inline static std::map<std::string, Model> models;
 };
 
 TEST_P(DemoBits, RowsOfABatchAreSingleRows) {
   repeat([&] {
-    bool isLarge = below(kRounds) == 0;
+    bool isLarge = below(20) == 0;
     int64_t batch = isLarge ? 64 : 1 + below(8);
     int64_t count = 1 + below(isLarge ? 8 : 70);
     Ids ids;
@@ -157,12 +163,26 @@ TEST_P(DemoBits, TruncatedStateIsTheStateOfThePrefix) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Variants, DemoBits,
-    testing::Values(Variant{"x86-64-v2"}, Variant{"x86-64-v3"}, Variant{"x86-64-v4"},
-                    Variant{"native"}, Variant{"native", "bf16", "bf16"}, Variant{"native", "int8"},
-                    Variant{"native", "int4"}, Variant{"native", "int8", "int8"},
-                    Variant{"native", "int4", "int8"}, Variant{"x86-64-v3", "int4", "int8"}),
-    [](const auto &info) { return info.param.name(); });
+std::vector<Variant> variantsOfTarget() {
+  moec::CompileOptions options = testedOptions();
+  if (options.target != "cpu")
+    return {{options.chip},
+            {options.chip, "bf16", "bf16"},
+            {options.chip, "int8", "bf16"},
+            {options.chip, "int4", "bf16"}};
+  return {{"x86-64-v2"},
+          {"x86-64-v3"},
+          {"x86-64-v4"},
+          {"native"},
+          {"native", "bf16", "bf16"},
+          {"native", "int8"},
+          {"native", "int4"},
+          {"native", "int8", "int8"},
+          {"native", "int4", "int8"},
+          {"x86-64-v3", "int4", "int8"}};
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, DemoBits, testing::ValuesIn(variantsOfTarget()),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace

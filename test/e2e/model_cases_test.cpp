@@ -89,13 +89,9 @@ protected:
     cases.emplace_back(onnx.parent_path());
     if (fs::path next = onnx.parent_path() / "decode"; fs::exists(next))
       cases.emplace_back(next);
-    moec::CompileOptions options;
+    moec::CompileOptions options = testedOptions();
     options.contribSemantics = cases.front().contribSemantics();
-    if (const char *target = std::getenv("MOEC_TEST_TARGET"))
-      options.target = target;
     isDevice = options.target != "cpu";
-    if (const char *chip = std::getenv("MOEC_TEST_CHIP"))
-      options.chip = chip;
     options.activations = "keep";
     model = compileAndLoad(onnx, options);
     ASSERT_TRUE(model);

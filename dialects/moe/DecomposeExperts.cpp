@@ -1,5 +1,6 @@
 //===- DecomposeExperts.cpp - what experts compute ------------------------===//
 #include "dialects/moe/Activation.h"
+#include "dialects/moe/GatherRows.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -274,7 +275,7 @@ public:
   }
 
   Value emit() {
-    Value x = op.getSlots() ? gathered() : op.getX();
+    Value x = op.getSlots() ? gatherRows(b, op) : op.getX();
     Matrix matrix = op.getMatrix(), up = op.getUp();
     Value first = product(matrix, x), second = up.weights ? product(up, x) : Value();
     ActivationAttr activation = op.getActivationAttr();
@@ -334,21 +335,6 @@ private:
                     });
   }
 
-  Value gathered() {
-    Type element = op.getInputScales() ? f32 : elementOf(op.getX());
-    Value perRow = b.index(op.getSlotsPerRow());
-    return b.compute({rows, depth}, {{op.getSlots(), {0}}}, element,
-                     [&](TensorBuilder &b, ValueRange v) {
-                       Value slot = b.convert(v[0], b.getIndexType());
-                       Value row = arith::DivUIOp::create(b, slot, perRow);
-                       Value x = b.extract(op.getX(), {row, b.loop(1)});
-                       if (!op.getInputScales())
-                         return x;
-                       Value k = arith::RemUIOp::create(b, slot, perRow);
-                       return b.mul(b.convert(x, f32), b.extract(op.getInputScales(), {row, k}));
-                     });
-  }
-
   TensorBuilder &b;
   GroupedMatmulOp op;
   QuantAttr quant;
@@ -358,6 +344,21 @@ private:
 };
 
 } // namespace
+
+Value gatherRows(TensorBuilder &b, GroupedMatmulOp op) {
+  Type f32 = b.getF32Type(), element = op.getInputScales() ? f32 : elementOf(op.getX());
+  SmallVector<OpFoldResult> sizes{b.size(op.getSlots(), 0), b.size(op.getX(), 1)};
+  Value perRow = b.index(op.getSlotsPerRow());
+  return b.compute(sizes, {{op.getSlots(), {0}}}, element, [&](TensorBuilder &b, ValueRange v) {
+    Value slot = b.convert(v[0], b.getIndexType());
+    Value row = arith::DivUIOp::create(b, slot, perRow);
+    Value x = b.extract(op.getX(), {row, b.loop(1)});
+    if (!op.getInputScales())
+      return x;
+    Value k = arith::RemUIOp::create(b, slot, perRow);
+    return b.mul(b.convert(x, f32), b.extract(op.getInputScales(), {row, k}));
+  });
+}
 
 FailureOr<SmallVector<Value>> ExpertsOp::decomposeOperation(OpBuilder &builder) {
   TensorBuilder b(builder, getLoc());

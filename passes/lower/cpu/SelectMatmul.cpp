@@ -1,4 +1,5 @@
 //===- SelectMatmul.cpp - products by weights become matmul kernels --------===//
+#include "dialects/moe/GatherRows.h"
 #include "lib/kernels/cpu/Matmul.h"
 #include "lib/kernels/cpu/QuantizeRows.h"
 #include "lib/weights/Quantize.h"
@@ -113,8 +114,11 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, linalg::
 }
 
 LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
-  Type x = elementOf(op.getX());
-  if (op.getInputScales() || op.getExperts() || x.isF64() || op.getElement().isF64())
+  // Rows that are scaled are gathered and scaled before: once, not by each panel
+  // of the weights.
+  bool isScaled = static_cast<bool>(op.getInputScales());
+  Type x = isScaled ? rewriter.getF32Type() : elementOf(op.getX());
+  if (op.getExperts() || elementOf(op.getX()).isF64() || op.getElement().isF64())
     return failure();
   if (op.getWUp() && !op.getBias() != !op.getBiasUp())
     return failure();
@@ -126,8 +130,8 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::Gro
     return failure();
   RowTypes types = chooseRows(kernels, *matrices, x, op.getInt8Rows());
   Matmul matmul = productOf(kernels, *matrices, types);
-  matmul.hasRows = static_cast<bool>(op.getSlots());
-  matmul.rowDivisor = static_cast<int64_t>(op.getSlotsPerRow());
+  matmul.hasRows = op.getSlots() && !isScaled;
+  matmul.rowDivisor = isScaled ? 1 : static_cast<int64_t>(op.getSlotsPerRow());
   matmul.hasOffsets = static_cast<bool>(op.getOffsets());
   matmul.hasBias = static_cast<bool>(op.getBias());
   matmul.activation = op.getActivationAttr();
@@ -137,8 +141,9 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::Gro
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
-  SmallVector<Value> inputs = rowOperands(kernels, b, op.getX(), matmul, types);
-  if (op.getSlots())
+  Value source = isScaled ? moe::gatherRows(b, op) : op.getX();
+  SmallVector<Value> inputs = rowOperands(kernels, b, source, matmul, types);
+  if (matmul.hasRows)
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
   int64_t offsets = inputs.size();
   if (op.getOffsets())

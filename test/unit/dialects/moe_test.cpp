@@ -612,6 +612,33 @@ TEST(GroupedMatmul, TheScheduledFormEqualsTheBlockBitForBit) {
   }
 }
 
+TEST(GroupedMatmul, OfScaledRowsHasAKernel) {
+  std::mt19937 random(9);
+  auto constant = [&](std::vector<int64_t> shape) {
+    return denseOf(randomArray(random, std::move(shape)), "f32");
+  };
+  std::string source = llvm::formatv(R"mlir(
+    func.func @main(%x: tensor<?x24xf32>, %ids: tensor<?x2xi32>, %s: tensor<?x2xf32>) -> tensor<?x24xf32> {{
+      %w_in = arith.constant {0}
+      %w_out = arith.constant {1}
+      %y = moe.experts %x, %ids, %s w_in(%w_in : tensor<3x32x24xf32>) w_out(%w_out : tensor<3x24x16xf32>)
+           {{activation = #moe.activation<silu, gate = halves>, scale_input}
+           : tensor<?x24xf32>, tensor<?x2xi32>, tensor<?x2xf32> -> tensor<?x24xf32>
+      return %y : tensor<?x24xf32>
+    })mlir",
+                                     constant({3, 32, 24}), constant({3, 24, 16}))
+                           .str();
+  Program selected(source), reference(source, "moec-decompose");
+  ASSERT_TRUE(selected.valid() && reference.valid());
+  // An id outside the experts is none.
+  std::vector<Array> inputs{randomArray(random, {7, 24}),
+                            randomIntegers(random, {7, 2}, -1, 3, MOEC_I32),
+                            randomArray(random, {7, 2})};
+  std::vector<Array> results = selected.run(inputs);
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_LT(difference(results[0], reference.run(inputs)[0]), 1e-5);
+}
+
 TEST(GroupedMatmul, OneMatrixWithFloatZeroPoints) {
   Program program(R"mlir(
     func.func @main(%x: tensor<?x24xf32>, %w: tensor<1x10x12xi8>, %s: tensor<1x10x2xf32>,

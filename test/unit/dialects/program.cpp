@@ -216,6 +216,30 @@ Array fromBytes(const void *bytes, std::vector<int64_t> shape, moec_element_type
   return result;
 }
 
+std::string typeOf(const Array &x, const std::string &element) {
+  std::string type = "tensor<";
+  for (int64_t size : x.shape)
+    type += std::to_string(size) + "x";
+  return type + element + ">";
+}
+
+std::string denseOf(const Array &x, const std::string &element) {
+  size_t next = 0;
+  std::function<std::string(size_t)> list = [&](size_t dim) -> std::string {
+    if (dim == x.shape.size()) {
+      double value = x.values[next++];
+      return element[0] == 'f' ? std::to_string(value)
+                               : std::to_string(static_cast<int64_t>(value));
+    }
+    std::string text = "[";
+    for (int64_t i = 0; i < x.shape[dim]; ++i)
+      text += (i ? ", " : "") + list(dim + 1);
+    return text + "]";
+  };
+  std::string values = list(0);
+  return "dense<" + values + "> : " + typeOf(x, element);
+}
+
 Program::Program(const std::string &source, const std::string &passes, const std::string &chip) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);

@@ -40,6 +40,11 @@ Array randomIntegers(std::mt19937 &random, std::vector<int64_t> shape, int64_t l
 std::vector<char> toBytes(const Array &array);
 Array fromBytes(const void *bytes, std::vector<int64_t> shape, moec_element_type type);
 
+/// The array as a type and as a constant of MLIR's text, which has 6 digits
+/// behind the point.
+std::string typeOf(const Array &x, const std::string &element);
+std::string denseOf(const Array &x, const std::string &element);
+
 class Program {
 public:
   /// Compiles @main, after running `passes` (textual); `valid()` is false after

@@ -332,30 +332,8 @@ TEST(GatherBlockQuantized, TakesLowNibblesFirstAndCentresBytesAtEight) {
 
 //===--- Weights that operations on weights alone make -----------------------===//
 
-/// The elements from `index` on, of the dimensions from `dim` on, as MLIR lists
-/// them.
-std::string elements(const Array &x, bool areFloats, size_t dim, size_t &index) {
-  if (dim == x.shape.size()) {
-    double value = x.values[index++];
-    return areFloats ? std::to_string(value) : std::to_string(static_cast<int64_t>(value));
-  }
-  std::string list = "[";
-  for (int64_t i = 0; i < x.shape[dim]; ++i)
-    list += (i ? ", " : "") + elements(x, areFloats, dim + 1, index);
-  return list + "]";
-}
-
-std::string typeOf(const Array &x, const std::string &element) {
-  std::string type = "tensor<";
-  for (int64_t size : x.shape)
-    type += std::to_string(size) + "x";
-  return type + element + ">";
-}
-
 std::string constant(const Array &x, const std::string &element) {
-  size_t index = 0;
-  return "onnx.constant dense<" + elements(x, element[0] == 'f', 0, index) +
-         "> : " + typeOf(x, element) + "\n";
+  return "onnx.constant " + denseOf(x, element) + "\n";
 }
 
 /// A product with a DequantizeLinear of constants; `zeros` may be empty.

@@ -2,6 +2,7 @@
 
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/Optimize.h"
+#include "lib/codegen/TargetMachine.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -11,34 +12,12 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
 
 using namespace mlir;
 
 namespace moec {
 namespace {
-
-std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CpuTarget &target) {
-  [[maybe_unused]] static bool initialized = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    return true;
-  }();
-  llvm::Triple triple(target.triple);
-  std::string error;
-  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!found)
-    return nullptr;
-  llvm::TargetOptions options;
-  // Sums and roundings are what the IR says: nothing is contracted.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(
-      found->createTargetMachine(triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
-                                 std::nullopt, llvm::CodeGenOptLevel::Default));
-}
 
 /// Appends the moec_module_v1 and the function that returns it.
 void addModuleTable(llvm::Module &module, ArrayRef<Attribute> kernels, StringRef metadata,
@@ -88,7 +67,9 @@ void hideDefinitions(llvm::Module &module) {
 
 FailureOr<std::unique_ptr<llvm::MemoryBuffer>> emitObject(ModuleOp module, const CpuTarget &target,
                                                           StringRef metadata, StringRef prefix) {
-  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(target);
+  std::unique_ptr<llvm::TargetMachine> machine =
+      createTargetMachine({target.triple, target.cpu, target.features}, llvm::Reloc::PIC_,
+                          llvm::CodeGenOptLevel::Default);
   if (!machine)
     return module.emitError("no code generator for '") << target.triple << "'";
   registerBuiltinDialectTranslation(*module.getContext());

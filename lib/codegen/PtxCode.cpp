@@ -3,6 +3,7 @@
 #include "dialects/rt/Geometry.h"
 #include "dialects/rt/RtDialect.h"
 #include "lib/codegen/Optimize.h"
+#include "lib/codegen/TargetMachine.h"
 #include "lib/kernels/cuda/BlockBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -12,8 +13,6 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/LegacyPassManager.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Support/TargetSelect.h"
 
 using namespace mlir;
 
@@ -37,27 +36,6 @@ llvm::StringMap<Operation *> variantsFor(ModuleOp module, const CudaChip &chip) 
 namespace {
 
 constexpr llvm::StringLiteral kTriple = "nvptx64-nvidia-cuda";
-
-std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CudaChip &chip) {
-  [[maybe_unused]] static bool initialized = [] {
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-    return true;
-  }();
-  llvm::Triple triple(kTriple);
-  std::string error;
-  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!found)
-    return nullptr;
-  llvm::TargetOptions options;
-  // Sums and roundings are what the IR says: nothing is contracted.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(
-      found->createTargetMachine(triple, chip.name, chip.ptxVersion, options, std::nullopt,
-                                 std::nullopt, llvm::CodeGenOptLevel::Aggressive));
-}
 
 /// A copy of the kernels and their memory, without the host code. Variants for
 /// the chip take the place of kernels; those for others are left out.
@@ -122,7 +100,8 @@ void addEntry(llvm::Module &module, LLVM::LLVMFuncOp kernel) {
 } // namespace
 
 FailureOr<std::string> emitPtx(ModuleOp module, const CudaChip &chip) {
-  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(chip);
+  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(
+      {kTriple, chip.name, chip.ptxVersion}, std::nullopt, llvm::CodeGenOptLevel::Aggressive);
   if (!machine)
     return module.emitError("no code generator for '") << kTriple << "'";
   registerBuiltinDialectTranslation(*module.getContext());

@@ -24,6 +24,8 @@ struct moec_call {
   std::vector<int> ranks;
   std::list<std::vector<char>> memory;
   int64_t split;
+  /// Where output 0 belongs; null: in memory of its own.
+  char *shared;
   std::jmp_buf exit;
 };
 
@@ -132,7 +134,8 @@ void output(moec_call *call, int32_t index, const int64_t *sizes, moec_view *vie
     view->strides[dim] = stride;
     stride *= sizes[dim];
   }
-  view->data = grow(call, stride * bytesOf(call->outputTypes[index]));
+  view->data = index == 0 && call->shared ? call->shared
+                                          : grow(call, stride * bytesOf(call->outputTypes[index]));
   call->outputs[index] = *view;
 }
 
@@ -283,20 +286,31 @@ void Program::loadWeights(const llvm::json::Object &metadata) {
                     *slot.getAsObject()->getInteger("offset"));
 }
 
-std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split) {
+std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split,
+                                std::optional<Room> room) {
   static const moec_services services = {grow, grow,   [](moec_call *, void *) {}, output, launch,
                                          fail, nullptr};
   std::vector<std::vector<char>> storage;
   std::vector<moec_view> views;
-  for (const Array &input : inputs) {
-    std::vector<char> &bytes = storage.emplace_back(toBytes(input));
-    moec_view &view = views.emplace_back(moec_view{bytes.data(), {}, {}});
-    int64_t stride = 1;
-    for (int dim = input.shape.size() - 1; dim >= 0; --dim) {
-      view.sizes[dim] = input.shape[dim];
-      view.strides[dim] = stride;
-      stride *= input.shape[dim];
+  for (auto [number, input] : llvm::enumerate(inputs)) {
+    size_t width = bytesOf(input.type), rank = input.shape.size(), elements = 1;
+    std::vector<int64_t> strides(rank);
+    for (size_t dim = rank; dim-- > 0;) {
+      strides[dim] = elements;
+      bool hasRoom = room && room->input == number && room->dim == dim;
+      elements *= hasRoom ? room->size : input.shape[dim];
     }
+    // What there is room for is not zero before.
+    std::vector<char> &bytes = storage.emplace_back(elements * width + 1, 0x55);
+    for (size_t i = 0; i < input.values.size(); ++i) {
+      size_t rest = i, place = 0;
+      for (size_t dim = rank; dim-- > 0; rest /= input.shape[dim])
+        place += rest % input.shape[dim] * strides[dim];
+      store(input.type, input.values[i], bytes.data() + place * width);
+    }
+    moec_view &view = views.emplace_back(moec_view{bytes.data(), {}, {}});
+    llvm::copy(input.shape, view.sizes);
+    llvm::copy(strides, view.strides);
   }
   moec_call call{model->module(),
                  kernelOfSite,
@@ -305,6 +319,7 @@ std::vector<Array> Program::run(const std::vector<Array> &inputs, int64_t split)
                  outputRanks,
                  {},
                  split,
+                 room ? storage[room->input].data() : nullptr,
                  {}};
   if (setjmp(call.exit) != 0)
     return {};

@@ -6,6 +6,7 @@
 #include "llvm/Support/JSON.h"
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -53,9 +54,16 @@ public:
                    const std::string &chip = "native");
   bool valid() const { return model != nullptr; }
 
+  /// Memory of an input for `size` elements along a dimension, in which the first
+  /// output belongs, too.
+  struct Room {
+    size_t input, dim;
+    int64_t size;
+  };
   /// Executes @main with each kernel's range cut into pieces of `split`. Empty
   /// after a failed check.
-  std::vector<Array> run(const std::vector<Array> &inputs, int64_t split = 3);
+  std::vector<Array> run(const std::vector<Array> &inputs, int64_t split = 3,
+                         std::optional<Room> room = std::nullopt);
 
 private:
   void loadWeights(const llvm::json::Object &metadata);

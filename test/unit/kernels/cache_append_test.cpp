@@ -1,5 +1,5 @@
 // The generated append writes what the op's description says, with and without
-// lengths, in every element type.
+// lengths, in every element type, in memory of its own and in that of the past.
 #include "test/unit/kernels/typed_program.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -23,6 +23,22 @@ std::string source(int64_t depth, bool lengths) {
       .str();
 }
 
+/// What a present of `rows` is by the definition.
+Array appended(const Array &past, const Array &update, int64_t rows,
+               llvm::function_ref<int64_t(int64_t)> lengthOf) {
+  Array expected = zeros({past.shape[0], past.shape[1], rows, past.shape[3]}, past.type);
+  for (int64_t b = 0; b < past.shape[0]; ++b)
+    for (int64_t m = 0; m < past.shape[1]; ++m)
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t d = 0; d < past.shape[3]; ++d) {
+          int64_t row = t - lengthOf(b);
+          expected.at({b, m, t, d}) = row >= 0 && row < update.shape[1] ? update.at({b, row, m, d})
+                                      : t < past.shape[2]               ? past.at({b, m, t, d})
+                                                                        : 0;
+        }
+  return expected;
+}
+
 class CacheAppendTest : public ChipSuite {};
 
 TEST_P(CacheAppendTest, CopiesWritesAndZeroes) {
@@ -38,21 +54,21 @@ TEST_P(CacheAppendTest, CopiesWritesAndZeroes) {
           Array old = randomArray(random, {3, 2, past, depth}, element.type);
           Array added = randomArray(random, {3, update, 2, depth}, element.type);
           Array counts = randomIntegers(random, {3}, 0, past);
-          Array expected = zeros({3, 2, present, depth}, element.type);
-          for (int64_t b = 0; b < 3; ++b)
-            for (int64_t m = 0; m < 2; ++m)
-              for (int64_t t = 0; t < present; ++t)
-                for (int64_t d = 0; d < depth; ++d) {
-                  int64_t row = t - (lengths ? int64_t(counts.values[b]) : past);
-                  expected.at({b, m, t, d}) = row >= 0 && row < update ? added.at({b, row, m, d})
-                                              : t < past               ? old.at({b, m, t, d})
-                                                                       : 0;
-                }
+          Array expected = appended(old, added, present, [&](int64_t b) {
+            return lengths ? int64_t(counts.values[b]) : past;
+          });
           for (int64_t split : {1, 1000}) {
             std::vector<Array> results =
                 program.run({old, added, zeros({present}, MOEC_I64), counts}, split);
             ASSERT_EQ(results.size(), 1u);
             EXPECT_TRUE(identical(results[0], expected)) << past << " " << update;
+            if (present < past)
+              continue;
+            // In the memory of the past, which has room.
+            Program::Room room{0, 2, present};
+            results = program.run({old, added, zeros({present}, MOEC_I64), counts}, split, room);
+            ASSERT_EQ(results.size(), 1u);
+            EXPECT_TRUE(identical(results[0], expected)) << past << " " << update << " in place";
           }
         }
       }

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"missing_fence", 2, 32}, Case{"narrow_scope", 2, 32},
                     Case{"narrow_atomic", 2, 32}, Case{"last_block", 5, 32},
                     Case{"wide_and_narrow", 1, 32}, Case{"interleaved", 2, 32},
-                    Case{"whole_and_word", 1, 64}),
+                    Case{"whole_and_word", 1, 64}, Case{"early_arrival", 1, 32}),
     [](const auto &info) { return std::string(info.param.kernel); });
 
 class StreamRaces : public GpuTest {

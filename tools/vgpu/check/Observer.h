@@ -57,6 +57,7 @@ public:
   /// Barrier `id` is complete; the warps that wait go on after this call.
   virtual void barrierComplete(Block &, int id) {}
   virtual void fence(Warp &, LaneMask lanes, Order order, Scope scope) {}
+  virtual void mbarrierInit(Warp &, int lane, uint32_t address) {}
   /// Lanes arrive at the mbarrier at a shared address, or have seen a phase end.
   virtual void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) {}
   virtual void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) {}

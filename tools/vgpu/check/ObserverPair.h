@@ -45,6 +45,10 @@ public:
     first.fence(warp, lanes, order, scope);
     second.fence(warp, lanes, order, scope);
   }
+  void mbarrierInit(Warp &warp, int lane, uint32_t address) override {
+    first.mbarrierInit(warp, lane, address);
+    second.mbarrierInit(warp, lane, address);
+  }
   void mbarrierArrive(Warp &warp, LaneMask lanes, uint32_t address) override {
     first.mbarrierArrive(warp, lanes, address);
     second.mbarrierArrive(warp, lanes, address);

@@ -73,7 +73,14 @@ struct RaceChecker::BlockState : Observation {
   BlockClocks clocks;
   std::unique_ptr<SharedRaces> shared;              ///< if it has shared memory
   std::unordered_map<uint64_t, Location> locations; ///< of shared memory
-  std::unordered_map<uint32_t, ClockRef> mbarriers; ///< what those that arrived knew
+  /// Who initialised an mbarrier, and what those that arrived at it knew.
+  struct Mbarrier {
+    Time initTime = 0;
+    uint32_t initWarp = 0, initLine = 0;
+    int initLane = 0;
+    ClockRef arrived;
+  };
+  std::unordered_map<uint32_t, Mbarrier> mbarriers;
 };
 
 class RaceChecker::Reporter final : public Conflicts {
@@ -254,14 +261,45 @@ void RaceChecker::fence(Warp &warp, LaneMask lanes, Order, Scope scope) {
   stateOf(warp.block).clocks.fence(warp.index, lanes, warp.live(), scope);
 }
 
-void RaceChecker::mbarrierArrive(Warp &warp, LaneMask lanes, uint32_t address) {
+void RaceChecker::mbarrierInit(Warp &warp, int lane, uint32_t address) {
   BlockState &state = stateOf(warp.block);
-  state.clocks.arrive(warp.index, lanes, state.mbarriers[address]);
+  state.mbarriers[address] = {state.clocks.epoch(warp.index), warp.index,
+                              static_cast<uint32_t>(warp.current()->source->line), lane, nullptr};
+}
+
+/// Reports lanes that use an mbarrier though nothing orders them after its
+/// initialisation.
+void RaceChecker::checkInitialized(Warp &warp, LaneMask lanes, uint32_t address, AccessKind kind) {
+  BlockState &state = stateOf(warp.block);
+  const BlockState::Mbarrier &barrier = state.mbarriers[address];
+  if (barrier.initTime <= state.clocks.floor(warp.index)) [[likely]]
+    return;
+  LaneMask by = LaneMask{1} << barrier.initLane;
+  for (; lanes; lanes &= lanes - 1) {
+    int lane = std::countr_zero(lanes);
+    bool isSelf = barrier.initWarp == warp.index && barrier.initLane == lane;
+    if (isSelf || state.clocks.of(warp.index, lane)
+                      .knows(state.clocks.agent, barrier.initWarp, by, barrier.initTime))
+      continue;
+    uint64_t addresses[kWarpSize] = {};
+    addresses[lane] = address;
+    MemoryAccess access{kind, ptx::Space::Shared,  Order::Relaxed, Scope::Block,    false,
+                        8,    LaneMask{1} << lane, addresses,      *warp.current(), warp};
+    return report(access, {lane, address, true, Strength::Weak, state.clocks.agent,
+                           barrier.initWarp, by, barrier.initLine});
+  }
+}
+
+void RaceChecker::mbarrierArrive(Warp &warp, LaneMask lanes, uint32_t address) {
+  checkInitialized(warp, lanes, address, AccessKind::Atomic);
+  BlockState &state = stateOf(warp.block);
+  state.clocks.arrive(warp.index, lanes, state.mbarriers[address].arrived);
 }
 
 void RaceChecker::mbarrierWait(Warp &warp, LaneMask lanes, uint32_t address) {
+  checkInitialized(warp, lanes, address, AccessKind::Load);
   BlockState &state = stateOf(warp.block);
-  if (const ClockRef &clock = state.mbarriers[address])
+  if (const ClockRef &clock = state.mbarriers[address].arrived)
     state.clocks.acquire(warp.index, lanes, warp.live(), *clock);
 }
 

@@ -25,6 +25,7 @@ public:
   void barrierArrive(Warp &, int id, bool waits) override;
   void barrierComplete(Block &, int id) override;
   void fence(Warp &, LaneMask lanes, Order order, Scope scope) override;
+  void mbarrierInit(Warp &, int lane, uint32_t address) override;
   void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) override;
   void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) override;
   void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
@@ -65,6 +66,7 @@ private:
   static void add(Location &location, Publication publication);
   void publish(const MemoryAccess &access, BlockState &state);
   std::unordered_map<uint64_t, Location> &locationsOf(const MemoryAccess &, BlockState &);
+  void checkInitialized(Warp &warp, LaneMask lanes, uint32_t address, AccessKind kind);
   void report(const MemoryAccess &access, const Conflict &conflict);
   std::string describe(const Conflict &conflict) const;
 

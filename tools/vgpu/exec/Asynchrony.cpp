@@ -115,6 +115,8 @@ void Asynchrony::initBarrier(Warp &warp, int lane, uint32_t address, uint32_t co
   uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
   barriers.emplace(address, Barrier{Mbarrier(count), thread, flights.now()});
   flights.markBarrier(address);
+  if (Observer *observer = block.machine.observer)
+    observer->mbarrierInit(warp, lane, address);
 }
 
 void Asynchrony::invalidateBarrier(Warp &, int lane, uint32_t address) {

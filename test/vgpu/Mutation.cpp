@@ -105,7 +105,7 @@ Variants dropFence(const std::string &line) {
 }
 
 Variants dropPredicate(const std::string &line) {
-  return matches(line, R"(^\s*@)") ? Variants{replaced(line, R"(@!?%p\d+\s*)", "")} : Variants{};
+  return matches(line, R"(^\s*@)") ? Variants{replaced(line, R"(@!?[%\w]+\s*)", "")} : Variants{};
 }
 
 /// The address of another shared variable of the module.
@@ -154,6 +154,7 @@ Fate fateUnder(const char *seed, const std::string &text,
   pid_t child = fork();
   if (child == 0) {
     setenv("VGPU_SEED", seed, 1);
+    setenv("VGPU_TIMEOUT", "5", 1); // before the process hangs
     int nothing = open("/dev/null", O_WRONLY);
     dup2(nothing, 1);
     dup2(nothing, 2);

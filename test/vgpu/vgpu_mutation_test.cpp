@@ -5,6 +5,7 @@
 
 #include "driver/cuda_driver.h"
 
+#include <bit>
 #include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -41,6 +42,20 @@ public:
     void *parameters[] = {static_cast<void *>(&arguments)..., nullptr};
     works = works && cuModuleGetFunction(&function, module, kernel) == CUDA_SUCCESS &&
             cuLaunchKernel(function, gridX, gridY, 1, blockX, blockY, 1, 0, nullptr, parameters,
+                           nullptr) == CUDA_SUCCESS &&
+            cuCtxSynchronize() == CUDA_SUCCESS;
+  }
+
+  /// Launches blocks of one dimension with dynamic shared memory.
+  template <class... Arguments>
+  void launchShared(const char *kernel, unsigned gridX, unsigned gridY, unsigned threads,
+                    unsigned bytes, Arguments... arguments) {
+    CUfunction function;
+    void *parameters[] = {static_cast<void *>(&arguments)..., nullptr};
+    works = works && cuModuleGetFunction(&function, module, kernel) == CUDA_SUCCESS &&
+            cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                               static_cast<int>(bytes)) == CUDA_SUCCESS &&
+            cuLaunchKernel(function, gridX, gridY, 1, threads, 1, 1, bytes, nullptr, parameters,
                            nullptr) == CUDA_SUCCESS &&
             cuCtxSynchronize() == CUDA_SUCCESS;
   }
@@ -115,6 +130,77 @@ bool matmul(const std::string &text) {
   return device.take<float>(dc, m * n) == wanted && device.works;
 }
 
+// --- Products of bf16 by tensor cores. Small integers: their sums are exact.
+
+struct Matrix {
+  Matrix(int rows, int columns, int factor) : columns(columns), values(rows * columns) {
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(static_cast<int>(i * factor % 9) - 4);
+  }
+  float at(int row, int column) const { return values[row * columns + column]; }
+  std::vector<uint16_t> bits() const {
+    std::vector<uint16_t> result;
+    for (float value : values)
+      result.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
+    return result;
+  }
+
+  int columns;
+  std::vector<float> values;
+};
+
+/// C = A × B, with stages that cp.async fills. More steps than stages, and fewer.
+bool gemmSm80(const std::string &text) {
+  Device device(text);
+  const int m = 64, n = 64;
+  for (int k : {160, 32}) {
+    Matrix a(m, k, 7), b(k, n, 5);
+    std::vector<float> wanted(m * n);
+    for (int row = 0; row < m; ++row)
+      for (int column = 0; column < n; ++column)
+        for (int i = 0; i < k; ++i)
+          wanted[row * n + column] += a.at(row, i) * b.at(i, column);
+    CUdeviceptr da = device.give(a.bits()), db = device.give(b.bits()),
+                dc = device.give(std::vector<float>(m * n, -1));
+    device.launch("gemm_sm80", 1, 1, 128, 1, da, db, dc, m, n, k);
+    if (device.take<float>(dc, m * n) != wanted)
+      return false;
+  }
+  return device.works;
+}
+
+CUtensorMap mapOf(CUdeviceptr address, int rows, int columns, cuuint32_t boxRows) {
+  CUtensorMap map;
+  cuuint64_t sizes[] = {cuuint64_t(columns), cuuint64_t(rows)}, strides[] = {columns * 2ull};
+  cuuint32_t box[] = {64, boxRows}, steps[] = {1, 1};
+  cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
+                         reinterpret_cast<void *>(address), sizes, strides, box, steps,
+                         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                         CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return map;
+}
+
+/// C = A × Bᵀ, with a ring of stages that TMA fills and wgmma empties.
+bool gemmSm90(const std::string &text) {
+  Device device(text);
+  const int m = 64, n = 128;
+  for (int k : {320, 64}) {
+    Matrix a(m, k, 7), b(n, k, 5);
+    std::vector<float> wanted(m * n);
+    for (int row = 0; row < m; ++row)
+      for (int column = 0; column < n; ++column)
+        for (int i = 0; i < k; ++i)
+          wanted[row * n + column] += a.at(row, i) * b.at(column, i);
+    CUdeviceptr da = device.give(a.bits()), db = device.give(b.bits()),
+                dc = device.give(std::vector<float>(m * n, -1));
+    CUtensorMap mapA = mapOf(da, m, k, 64), mapB = mapOf(db, n, k, 128);
+    device.launchShared("gemm_sm90a", 1, 1, 160, 3 * (64 + 128) * 64 * 2, mapA, mapB, dc, n, k);
+    if (device.take<float>(dc, m * n) != wanted)
+      return false;
+  }
+  return device.works;
+}
+
 struct Case {
   const char *kernel;
   bool (*isRight)(const std::string &);
@@ -163,14 +249,27 @@ TEST_P(Mutations, AreNoticed) {
   EXPECT_GE(killed, 0.95 * relevant);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Mutations,
-                         testing::Values(Case{"vector_add", vectorAdd, {}},
-                                         Case{"reduction", reduction, {}},
-                                         Case{"histogram", histogram, {}},
-                                         Case{"matmul",
-                                              matmul,
-                                              {{"shift-index: setp.lt.s32  %p1, %r19, 1;",
-                                                "k is a multiple of 16, so never 1"}}}),
-                         [](const auto &info) { return std::string(info.param.kernel); });
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, Mutations,
+    testing::Values(
+        Case{"vector_add", vectorAdd, {}}, Case{"reduction", reduction, {}},
+        Case{"histogram", histogram, {}},
+        Case{"matmul",
+             matmul,
+             {{"shift-index: setp.lt.s32  %p1, %r19, 1;", "k is a multiple of 16, so never 1"}}},
+        Case{"gemm_sm80",
+             gemmSm80,
+             {{"shift-index: setp.gt.s32  %p1, %r1, 255;", "a block has 128 threads"},
+              {"shift-index: setp.gt.s32  %p2, %r35, 31;", "k is a multiple of 32"},
+              {"shift-index: setp.gt.s32  %p6, %r35, 63;", "k is a multiple of 32"},
+              {"shift-index: setp.gt.s32  %p10, %r35, 31;", "k is a multiple of 32"},
+              {"drop-predicate: @%p10 bra  $L__BB0_12;", "k is at least 32, so it is always taken"},
+              {"shift-index: setp.lt.s32  %p16, %r307, %r4;",
+               "stages beyond the last are filled with zeros, "
+               "so one step more adds nothing"},
+              {"loosen-wait: cp.async.wait_all;", "nobody reads what is still copied: there is a "
+                                                  "warning, since it is no error"}}},
+        Case{"gemm_sm90a", gemmSm90, {}}),
+    [](const auto &info) { return std::string(info.param.kernel); });
 
 } // namespace

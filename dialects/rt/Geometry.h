@@ -8,9 +8,7 @@ namespace moec::rt {
 
 /// Attribute of a kernel that is written for whole blocks of threads, a
 /// dictionary: each index is computed by `threads` threads together, which
-/// share `shared` bytes of memory; with `passes_registers` a multiprocessor has
-/// one block, whose warps pass registers to each other. Other kernels compute an
-/// index per thread.
+/// share `shared` bytes of memory. Other kernels compute an index per thread.
 inline constexpr llvm::StringLiteral kBlockAttr = "rt.block";
 
 /// Attribute of a kernel that takes the place of another in code for one chip:
@@ -20,7 +18,6 @@ inline constexpr llvm::StringLiteral kVariantAttr = "rt.variant";
 
 struct Geometry {
   int64_t threads = 128, indices = 128, shared = 0;
-  bool passesRegisters = false;
 
   explicit Geometry(mlir::Operation *kernel) {
     auto block = kernel->getAttrOfType<mlir::DictionaryAttr>(kBlockAttr);
@@ -28,7 +25,6 @@ struct Geometry {
       return;
     threads = block.getAs<mlir::IntegerAttr>("threads").getInt();
     shared = block.getAs<mlir::IntegerAttr>("shared").getInt();
-    passesRegisters = block.contains("passes_registers");
     indices = 1;
   }
 };

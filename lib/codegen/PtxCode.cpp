@@ -74,7 +74,10 @@ void addEntry(llvm::Module &module, LLVM::LLVMFuncOp kernel) {
   entry->addParamAttr(0, llvm::Attribute::getWithByValType(context, table));
   entry->addParamAttr(0, llvm::Attribute::getWithAlignment(context, llvm::Align(8)));
   entry->addFnAttr("nvvm.reqntid", std::to_string(geometry.threads));
-  if (geometry.passesRegisters)
+  // Kernels of blocks have tiles that fill registers: the assembler should not
+  // spill some for the sake of more blocks. Without, it also ignores that warps
+  // pass registers to each other.
+  if (geometry.indices == 1)
     entry->addFnAttr("nvvm.minctasm", "1");
   auto *start = llvm::BasicBlock::Create(context, "", entry);
   auto *inside = llvm::BasicBlock::Create(context, "", entry);

@@ -198,12 +198,10 @@ func::FuncOp defineBlockKernel(OpBuilder &builder, StringRef name, ArrayRef<Type
   arguments.append(2, builder.getIndexType());
   auto kernel = func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, {}));
   kernel->setAttr(rt::LaunchOp::kKernelAttr, builder.getUnitAttr());
-  NamedAttrList block;
-  block.set("threads", builder.getI64IntegerAttr(shape.threads));
-  block.set("shared", builder.getI64IntegerAttr(shape.shared));
-  if (shape.passesRegisters)
-    block.set("passes_registers", builder.getUnitAttr());
-  kernel->setAttr(rt::kBlockAttr, block.getDictionary(builder.getContext()));
+  kernel->setAttr(rt::kBlockAttr,
+                  builder.getDictionaryAttr(
+                      {builder.getNamedAttr("threads", builder.getI64IntegerAttr(shape.threads)),
+                       builder.getNamedAttr("shared", builder.getI64IntegerAttr(shape.shared))}));
   kernel.setPrivate();
   Block *entry = kernel.addEntryBlock();
   OpBuilder::InsertionGuard guard(builder);

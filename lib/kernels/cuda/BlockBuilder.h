@@ -90,9 +90,6 @@ struct BlockShape {
   int64_t threads = kWarp;
   /// Bytes of shared memory.
   int64_t shared = 0;
-  /// Whether warps pass registers to each other, which takes a kernel whose
-  /// blocks are known to have a multiprocessor to themselves.
-  bool passesRegisters = false;
 };
 
 /// A private kernel called `name` whose grid is blocks of `shape`. Arguments

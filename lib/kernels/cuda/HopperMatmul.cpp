@@ -143,10 +143,9 @@ private:
   void copyTokens(Value index, Value stage) {
     Value offset = b.mul(chunkOf(index), b.i32(kChunkBytes));
     for (auto [i, row] : llvm::enumerate(rows)) {
-      auto [from, isRow] = row;
       Value token = b.add(firstToken, b.i32(i * kWarpgroup / kChunks));
-      b.copyAsync(tokenAt(stage, token), b.at(from, offset),
-                  b.select(isRow, b.i32(kChunkBytes), b.i32(0)));
+      b.copyAsync(tokenAt(stage, token), b.at(block.addressOf(row), offset),
+                  b.select(block.isRow(row), b.i32(kChunkBytes), b.i32(0)));
     }
   }
 
@@ -154,11 +153,11 @@ private:
   void copyTokensByElement(Value index, Value stage) {
     Value offset = b.mul(chunkOf(index), b.i32(kChunkBytes));
     b.forEach(firstToken, b.i32(kTokens), kWarpgroup / kChunks, [&](Value token) {
-      auto [from, isRow] = block.findTokenRow(token);
+      Value row = block.findTokenRow(token), from = block.addressOf(row);
       SmallVector<Value> elements;
       for (int64_t i = 0; i < kChunkColumns; ++i)
-        elements.push_back(
-            b.loadIf(isRow, matmul.x, b.at(b.at(from, offset), 2 * i), b.constant(matmul.x, 0)));
+        elements.push_back(b.loadIf(block.isRow(row), matmul.x, b.at(b.at(from, offset), 2 * i),
+                                    b.constant(matmul.x, 0)));
       auto type = VectorType::get(kChunkColumns, matmul.x);
       b.store(vector::FromElementsOp::create(b, type, elements), tokenAt(stage, token));
     });
@@ -225,18 +224,18 @@ private:
   Value thread, memory, stages;
   /// What this thread copies of each stage.
   Value chunk, firstToken;
-  SmallVector<std::pair<Value, Value>> rows;
+  SmallVector<Value> rows;
 };
 
 } // namespace
 
 bool hasHopperKernel(const Matmul &matmul) {
-  return matmul.tile.tokens == kTokens && !isInteger(matmul.layout.element) && !matmul.x.isF32() &&
-         matmul.layout.k % (kChunks * kChunkColumns) == 0;
+  return matmul.tile == matmul.tileOf(TileSize::many) && !isInteger(matmul.layout.element) &&
+         !matmul.x.isF32() && matmul.layout.k % (kChunks * kChunkColumns) == 0;
 }
 
 func::FuncOp buildHopperKernel(OpBuilder &builder, const Matmul &matmul) {
-  BlockShape shape{(1 + kPanels) * kWarpgroup, kStagesAt + kStages * kStageBytes, true};
+  BlockShape shape{(1 + kPanels) * kWarpgroup, kStagesAt + kStages * kStageBytes};
   return defineBlockKernel(builder, matmul.name(), matmul.argumentTypes(builder), shape,
                            [&](BlockBuilder &b, ValueRange arguments, Value number) {
                              HopperEmitter(b, matmul, arguments, number).emit();

@@ -168,8 +168,8 @@ private:
     Value offset = b.mul(chunk, b.i32(kCopyBytes));
     for (auto [copy, row] : llvm::enumerate(tokenRows)) {
       Value to = b.at(at, b.add(tokenTo, b.i32(copy * tokensPerCopy() * kCopyBytes)));
-      auto [from, isRow] = row;
-      b.copyAsync(to, b.at(from, offset), b.select(isRow, bytes, b.i32(0)));
+      b.copyAsync(to, b.at(block.addressOf(row), offset),
+                  b.select(block.isRow(row), bytes, b.i32(0)));
     }
   }
 
@@ -181,10 +181,10 @@ private:
     Value chunk = b.add(b.mul(index, b.i32(stage.tokenChunks)), tokenChunk);
     Value offset = b.mul(chunk, b.i32(kCopyBytes));
     b.forEach(firstToken, b.i32(tile.tokens), tokensPerCopy(), [&](Value token) {
-      auto [from, isRow] = block.findTokenRow(token);
+      Value row = block.findTokenRow(token), from = block.addressOf(row);
       SmallVector<Value> elements;
       for (int64_t i = 0; i < count; ++i) {
-        Value isThere = b.both(isRow, b.less(b.i32(i * elementBytes), left));
+        Value isThere = b.both(block.isRow(row), b.less(b.i32(i * elementBytes), left));
         Value pointer = b.at(from, b.add(offset, b.i32(i * elementBytes)));
         elements.push_back(b.loadIf(isThere, matmul.x, pointer, b.constant(matmul.x, 0)));
       }
@@ -251,7 +251,7 @@ private:
   Value thread, panel, slab;
   /// What this thread copies, and where in a stage it goes.
   Value matrixWord, matrixFrom, matrixTo, tokenChunk, firstToken, tokenTo, isAligned;
-  SmallVector<std::pair<Value, Value>> tokenRows;
+  SmallVector<Value> tokenRows;
 };
 
 MemRefType rowsOf(int64_t columns, Type element) {
@@ -286,7 +286,7 @@ MatmulTile Matmul::tileOf(TileSize size) const {
     return {2, 32, 4};
   case TileSize::many:
     // All sums stay in registers; those of integers are two.
-    return {4, x.isF32() || isInteger(layout.element) ? 64 : 128, 3};
+    return {4, x.isF32() || isInteger(layout.element) ? 64 : 96, 3};
   }
   llvm_unreachable("a size without a tile");
 }

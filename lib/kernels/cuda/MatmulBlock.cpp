@@ -98,16 +98,20 @@ Value MatmulBlock::loadOffset(Value index) {
   return b.loadIf(isOffset, b.getI32Type(), b.at(offsets, b.mul(index, b.i32(4))), totalRows);
 }
 
-/// Where the row of x for a token is, and whether there is one.
-std::pair<Value, Value> MatmulBlock::findTokenRow(Value token) {
+Value MatmulBlock::findTokenRow(Value token) {
   Value isRow = b.less(token, rowCount);
   Value row = b.add(firstRow, token);
   if (rowTable)
     row = b.loadIf(isRow, b.getI32Type(), b.at(rowTable, b.mul(b.toI64(row), b.i64(4))), b.i32(0));
   if (matmul.rowDivisor != 1)
     row = b.divided(row, matmul.rowDivisor);
-  row = b.select(isRow, row, b.i32(0));
-  return {b.at(x, b.mul(b.toI64(row), xRowBytes)), isRow};
+  return b.select(isRow, row, b.i32(-1));
+}
+
+Value MatmulBlock::isRow(Value row) { return b.less(b.i32(-1), row); }
+
+Value MatmulBlock::addressOf(Value row) {
+  return b.at(x, b.mul(b.toI64(b.max(row, b.i32(0))), xRowBytes));
 }
 
 void MatmulBlock::store(Value panel, ArrayRef<Value> rows, ArrayRef<Value> tokens,

@@ -15,8 +15,11 @@ public:
 
   /// Finds the work of this block. Returns whether there is any.
   mlir::Value find();
-  /// Where the row of x for a token is, and whether there is one.
-  std::pair<mlir::Value, mlir::Value> findTokenRow(mlir::Value token);
+  /// The row of x for a token, -1 if there is none.
+  mlir::Value findTokenRow(mlir::Value token);
+  /// Whether there is a row, and where; somewhere in x if there is none.
+  mlir::Value isRow(mlir::Value row);
+  mlir::Value addressOf(mlir::Value row);
   /// The number of a panel among those of all groups.
   mlir::Value panelOfAll(mlir::Value panel);
   /// Whether this block has the rows past the last group, which are 0.

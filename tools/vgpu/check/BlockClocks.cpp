@@ -98,7 +98,13 @@ void BlockClocks::warpSync(uint32_t warp, LaneMask together) {
 
 void BlockClocks::barrierArrive(uint32_t warp, LaneMask live, int id, bool waits) {
   Barrier &barrier = barriers[id];
-  give(snapshot(warp, live), barrier.clock);
+  const WarpClocks &of = lanes[warp];
+  if (barrier.clock && !of.split && live == of.existing) { // the usual case, without a copy
+    barrier.clock->join(*of.common);
+    barrier.clock->learnWarp(warp, epochs.now());
+  } else {
+    give(snapshot(warp, live), barrier.clock);
+  }
   if (waits) {
     barrier.waiting.push_back(warp);
     barrier.gaveAll.push_back(live == lanes[warp].existing);

@@ -69,11 +69,12 @@ inline bool SharedRaces::touchOne(uint32_t granule, const Access &now, int lane)
 /// which something may be too recent.
 LaneMask SharedRaces::touchContiguous(uint32_t first, const Access &now, uint32_t each) {
   LaneMask inDoubt = 0;
+  auto log = static_cast<uint32_t>(std::countr_zero(each));
   Four lanes;
   for (uint32_t index = 0; index < kTogether; ++index)
-    lanes[index] = LaneMask{1} << index / each;
+    lanes[index] = LaneMask{1} << (index >> log);
   for (uint32_t granule = first; granule < first + kWarpSize * each; granule += kTogether) {
-    Four shifted = lanes << ((granule - first) / each);
+    Four shifted = lanes << ((granule - first) >> log);
     if (!touchFour(granule, now, shifted)) [[unlikely]]
       inDoubt |= shifted[0] | shifted[1] | shifted[2] | shifted[3];
   }

@@ -8,6 +8,7 @@
 #include "tools/moec/selfcheck/CudaKernels.h"
 #include "tools/moec/selfcheck/PlacesCheck.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace moec::tools {
@@ -31,16 +32,21 @@ void report(CheckedGpu &gpu, Report &report, const std::string &name, const Stat
 
 constexpr int kMmaRows = 16, kMmaColumns = 8, kMmaDepth = 16;
 
-Status tryMma(CheckedGpu &gpu, const LoadedModule &module, const Format &format,
-              int64_t &compared) {
-  Function kernel = nullptr;
-  if (Status error = module.find((std::string("mma_") + format.name).c_str(), 0, kernel))
-    return error;
-  Buffer a, b, c, d;
-  for (auto [buffer, bytes] : {std::pair(&a, 512), {&b, 256}, {&c, 512}, {&d, 512}})
-    if (Status error = gpu.allocate(*buffer, bytes))
+/// The kernel and its operands on the GPU.
+class Mma {
+public:
+  explicit Mma(CheckedGpu &gpu) : gpu(gpu) {}
+
+  Status prepare(const LoadedModule &module, const Format &format) {
+    if (Status error = module.find((std::string("mma_") + format.name).c_str(), 0, kernel))
       return error;
-  Multiply multiply = [&](const Tile &tile, Rows<float> &result) -> Status {
+    for (auto [buffer, bytes] : {std::pair(&a, 512), {&b, 256}, {&c, 512}, {&d, 512}})
+      if (Status error = gpu.allocate(*buffer, bytes))
+        return error;
+    return {};
+  }
+
+  Status multiply(const Tile &tile, Rows<float> &result) {
     for (Status error :
          {gpu.upload(a, tile.a.data.data(), a.size()), gpu.upload(b, tile.b.data.data(), b.size()),
           gpu.upload(c, tile.c.data.data(), c.size()),
@@ -49,8 +55,22 @@ Status tryMma(CheckedGpu &gpu, const LoadedModule &module, const Format &format,
       if (error)
         return error;
     return {};
-  };
-  PlacesCheck check(format, multiply, /*hasC=*/true);
+  }
+
+private:
+  CheckedGpu &gpu;
+  Function kernel = nullptr;
+  Buffer a, b, c, d;
+};
+
+Status tryMma(CheckedGpu &gpu, const LoadedModule &module, const Format &format,
+              int64_t &compared) {
+  Mma mma(gpu);
+  if (Status error = mma.prepare(module, format))
+    return error;
+  PlacesCheck check(
+      format, [&](const Tile &tile, Rows<float> &d) { return mma.multiply(tile, d); },
+      /*hasC=*/true);
   for (int round = 0; round < 32; ++round) {
     if (Status error = check.begin(kMmaRows, kMmaColumns, kMmaDepth))
       return error;
@@ -73,21 +93,26 @@ void placeRows(const Rows<uint16_t> &rows, int count, char *image) {
 
 constexpr int kMostColumns = 256;
 
-Status tryWgmma(CheckedGpu &gpu, const Format &format, Source source, int64_t &compared) {
-  LoadedModule module(gpu.gpu);
-  if (Status error = gpu.load(wgmmaPtx(format.name, source), module))
-    return error;
-  Function kernels[kMostColumns / 8 + 1] = {};
-  for (int columns = 8; columns <= kMostColumns; columns += 8)
-    if (Status error =
-            module.find(("wgmma_" + std::to_string(columns)).c_str(), 0, kernels[columns / 8]))
+/// The kernels and their operands on the GPU.
+class Wgmma {
+public:
+  explicit Wgmma(CheckedGpu &gpu) : gpu(gpu), module(gpu.gpu) {}
+
+  Status prepare(const Format &format, Source source) {
+    if (Status error = gpu.load(wgmmaPtx(format.name, source), module))
       return error;
-  Buffer image, d;
-  for (auto [buffer, bytes] : {std::pair(&image, wgmmaImageBytes(kMostColumns)),
-                               {&d, kWgmmaRows * kMostColumns * int(sizeof(float))}})
-    if (Status error = gpu.allocate(*buffer, bytes))
-      return error;
-  Multiply multiply = [&](const Tile &tile, Rows<float> &result) -> Status {
+    for (int columns = 8; columns <= kMostColumns; columns += 8)
+      if (Status error =
+              module.find(("wgmma_" + std::to_string(columns)).c_str(), 0, kernels[columns / 8]))
+        return error;
+    for (auto [buffer, bytes] : {std::pair(&image, wgmmaImageBytes(kMostColumns)),
+                                 {&d, kWgmmaRows * kMostColumns * int(sizeof(float))}})
+      if (Status error = gpu.allocate(*buffer, bytes))
+        return error;
+    return {};
+  }
+
+  Status multiply(const Tile &tile, Rows<float> &result) {
     std::vector<char> bytes(wgmmaImageBytes(tile.columns));
     placeRows(tile.a, kWgmmaRows, bytes.data());
     placeRows(tile.b, tile.columns, bytes.data() + wgmmaImageBytes(0));
@@ -98,8 +123,22 @@ Status tryWgmma(CheckedGpu &gpu, const Format &format, Source source, int64_t &c
       if (error)
         return error;
     return {};
-  };
-  PlacesCheck check(format, multiply, /*hasC=*/false);
+  }
+
+private:
+  CheckedGpu &gpu;
+  LoadedModule module;
+  Function kernels[kMostColumns / 8 + 1] = {};
+  Buffer image, d;
+};
+
+Status tryWgmma(CheckedGpu &gpu, const Format &format, Source source, int64_t &compared) {
+  Wgmma wgmma(gpu);
+  if (Status error = wgmma.prepare(format, source))
+    return error;
+  PlacesCheck check(
+      format, [&](const Tile &tile, Rows<float> &d) { return wgmma.multiply(tile, d); },
+      /*hasC=*/false);
   for (int round = 0; round < (gpu.isVirtual() ? 1 : 8); ++round) {
     if (Status error = check.begin(kWgmmaRows, kMostColumns, kWgmmaDepth))
       return error;
@@ -109,6 +148,56 @@ Status tryWgmma(CheckedGpu &gpu, const Format &format, Source source, int64_t &c
           return error;
   }
   compared = check.compared();
+  return {};
+}
+
+//===--- mma.sync and wgmma ------------------------------------------------===//
+
+/// 16 rows of a tile by mma.sync, 16 columns of k after the other.
+Status multiplyRows(Mma &mma, const Tile &tile, int firstRow, Rows<float> &sums) {
+  for (int k = 0; k < kWgmmaDepth; k += kMmaDepth) {
+    Tile part(kMmaRows, kMmaColumns, kMmaDepth);
+    part.c = sums;
+    for (int row = 0; row < kMmaRows; ++row)
+      std::copy_n(tile.a[firstRow + row] + k, kMmaDepth, part.a[row]);
+    for (int column = 0; column < kMmaColumns; ++column)
+      std::copy_n(tile.b[column] + k, kMmaDepth, part.b[column]);
+    if (Status error = mma.multiply(part, sums))
+      return error;
+  }
+  return {};
+}
+
+/// Kernels for few tokens use mma.sync where those for many use wgmma.
+Status tryBoth(CheckedGpu &gpu, const LoadedModule &module, const Format &format,
+               int64_t &compared) {
+  Mma mma(gpu);
+  Wgmma wgmma(gpu);
+  if (Status error = mma.prepare(module, format))
+    return error;
+  if (Status error = wgmma.prepare(format, Source::sharedMemory))
+    return error;
+  std::mt19937 random(1);
+  for (int round = 0; round < 32; ++round) {
+    Tile tile(kWgmmaRows, kMmaColumns, kWgmmaDepth);
+    for (auto *operand : {&tile.a, &tile.b})
+      for (uint16_t &bits : operand->data)
+        bits = format.draw(random);
+    Rows<float> expected(kWgmmaRows, kMmaColumns);
+    if (Status error = wgmma.multiply(tile, expected))
+      return error;
+    for (int first = 0; first < kWgmmaRows; first += kMmaRows) {
+      Rows<float> sums(kMmaRows, kMmaColumns);
+      if (Status error = multiplyRows(mma, tile, first, sums))
+        return error;
+      for (int row = 0; row < kMmaRows; ++row)
+        for (int column = 0; column < kMmaColumns; ++column, ++compared)
+          if (std::memcmp(&sums[row][column], &expected[first + row][column], sizeof(float)) != 0)
+            return runtime::failure(
+                MOEC_EXECUTION_FAILED, "row %d, column %d is %a by mma.sync, but %a by wgmma",
+                first + row, column, sums[row][column], expected[first + row][column]);
+    }
+  }
   return {};
 }
 
@@ -132,6 +221,12 @@ void checkTensorCores(CheckedGpu &gpu, const LoadedModule &general, Report &find
       report(gpu, findings, std::string("wgmma ") + format.name + where, error, compared,
              "m64nNk16 sums alike for N = 8, 16, ... 256, in every row and column");
     }
+  for (const Format &format : {kBf16, kF16}) {
+    int64_t compared = 0;
+    Status error = tryBoth(gpu, general, format, compared);
+    report(gpu, findings, std::string("mma.sync and wgmma ") + format.name, error, compared,
+           "they sum alike, 16 columns after the other");
+  }
 }
 
 } // namespace moec::tools

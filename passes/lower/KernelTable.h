@@ -56,6 +56,12 @@ private:
   llvm::DenseMap<mlir::Attribute, rt::WeightOp> weights;
 };
 
+/// A kernel and the size of the grid that it is launched on.
+struct KernelGrid {
+  mlir::func::FuncOp kernel;
+  mlir::Value grid;
+};
+
 /// Launches `kernel` into `outputs`; `op` is what it computes, for profiles.
 llvm::SmallVector<mlir::Value> launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid,
                                       mlir::ValueRange inputs, mlir::ValueRange outputs,

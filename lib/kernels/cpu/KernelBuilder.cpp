@@ -87,13 +87,6 @@ Value KernelBuilder::loadIndex(Value memref, ValueRange at) {
   return convert(memref::LoadOp::create(*this, memref, at), getIndexType());
 }
 
-MemRefType contiguousRows(ArrayRef<int64_t> shape, Type element) {
-  SmallVector<int64_t> strides(shape.size(), ShapedType::kDynamic);
-  strides.back() = 1;
-  auto layout = StridedLayoutAttr::get(element.getContext(), ShapedType::kDynamic, strides);
-  return MemRefType::get(shape, element, layout);
-}
-
 func::FuncOp defineKernel(OpBuilder &builder, const Chip &chip, StringRef name,
                           ArrayRef<Type> types,
                           function_ref<void(KernelBuilder &, ValueRange)> body) {

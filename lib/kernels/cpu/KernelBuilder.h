@@ -1,6 +1,7 @@
 //===- KernelBuilder.h - what generators of kernels write in ---------------===//
 #pragma once
 
+#include "lib/kernels/KernelArguments.h"
 #include "lib/kernels/LoopBuilder.h"
 #include "lib/kernels/cpu/Chip.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -39,10 +40,6 @@ public:
 private:
   const Chip &chip;
 };
-
-/// A tensor's memory whose rows are contiguous, while it may be part of a larger
-/// one.
-mlir::MemRefType contiguousRows(llvm::ArrayRef<int64_t> shape, mlir::Type element);
 
 /// A private kernel called `name`. Its arguments are of `types`, followed by
 /// the range of the grid, [begin, end), that it computes; `body` takes all.

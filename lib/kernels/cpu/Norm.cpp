@@ -94,30 +94,11 @@ private:
   Value row;
 };
 
-SmallVector<Type> argumentTypes(Builder &builder, const Norm &op) {
-  constexpr int64_t kDynamic = ShapedType::kDynamic;
-  MemRefType rows = contiguousRows({kDynamic, op.width}, op.element);
-  SmallVector<Type> types{rows, MemRefType::get(op.width, op.scale)};
-  if (op.bias)
-    types.push_back(MemRefType::get(op.width, op.bias));
-  types.push_back(rows);
-  if (op.hasStatistics)
-    types.append(2, MemRefType::get(kDynamic, builder.getF32Type()));
-  return types;
-}
-
 } // namespace
-
-std::string Norm::name() const {
-  std::string name;
-  llvm::raw_string_ostream stream(name);
-  stream << (isCentered ? "layer_norm_" : "rms_norm_") << element << "_" << width;
-  return name;
-}
 
 func::FuncOp Norm::build(OpBuilder &builder, const Chip &chip) const {
   return defineKernel(
-      builder, chip, name(), argumentTypes(builder, *this),
+      builder, chip, name(), argumentTypes(builder),
       [&](KernelBuilder &b, ValueRange arguments) { NormEmitter(b, *this, arguments).emit(); });
 }
 

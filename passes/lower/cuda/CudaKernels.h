@@ -41,5 +41,9 @@ mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewri
                                  mlir::linalg::MatmulOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 attn::LayerNormOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 attn::RmsNormOp op);
 
 } // namespace moec

@@ -45,8 +45,9 @@ struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernels
     main.walk([&](Operation *op) { operations.push_back(op); });
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
-      llvm::TypeSwitch<Operation *>(op).Case<linalg::MatmulOp, moe::GroupedMatmulOp>(
-          [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, attn::LayerNormOp,
+                attn::RmsNormOp>([&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };
 

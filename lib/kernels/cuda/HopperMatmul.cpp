@@ -16,6 +16,8 @@ constexpr int64_t kChunkBytes = 16, kChunkColumns = 8;
 /// Chunks of a stage; products are of two.
 constexpr int64_t kChunks = 8;
 constexpr int64_t kStages = 4;
+/// Rows of a product's 64 that a warp has sums of.
+constexpr int64_t kRowsOfWarp = 16;
 /// Stages whose tokens are on the way before the first is handed on.
 constexpr int64_t kLag = 1;
 // A stage is given back while the next one is multiplied.
@@ -202,7 +204,7 @@ private:
   /// Stores both halves of a panel, if it exists.
   void store(Value panel, std::array<Value, 2> halves) {
     Value lane = b.lane(), warp = b.remainder(b.warp(), kWarpgroup / kWarp);
-    Value row = b.add(b.mul(warp, b.i32(kWarpRows)), b.divided(lane, 4));
+    Value row = b.add(b.mul(warp, b.i32(kRowsOfWarp)), b.divided(lane, 4));
     SmallVector<Value> rows{row, b.add(row, b.i32(8))}, tokens, sums;
     for (int64_t token = 0; token < kTokens; token += 8)
       for (int64_t i = 0; i < 2; ++i)

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kCopyBytes = 16;
 
 /// Slabs of a panel that blocks of a tile compute, and those of a matrix.
-int64_t slabsOf(const MatmulTile &tile) { return kHalf / (tile.warps * kWarpRows); }
+int64_t slabsOf(const MatmulTile &tile) { return kHalf / tile.rowsOfHalf(); }
 int64_t partsOf(const Matmul &matmul) { return matmul.layout.panels() * slabsOf(matmul.tile); }
 
 /// Emits the body of one matmul kernel.
@@ -71,7 +71,7 @@ private:
   /// Finds what this thread copies of each stage.
   void prepareCopies() {
     // Words of a half are contiguous in memory, and so in units of 16 bytes.
-    int64_t halfBytes = tile.warps * kWarpRows * stage.wordBytes;
+    int64_t halfBytes = tile.rowsOfHalf() * stage.wordBytes;
     Value position = b.remainder(thread, halfBytes / kCopyBytes);
     Value half = b.remainder(b.divided(thread, halfBytes / kCopyBytes), 2);
     matrixWord = b.divided(thread, 2 * halfBytes / kCopyBytes);
@@ -103,7 +103,7 @@ private:
   int64_t wordBytesOfPanel() const { return kPanel * stage.wordBytes; }
   /// Words of the matrix that the threads copy at once, and how often.
   int64_t wordsPerCopy() const {
-    return threads() * kCopyBytes / (2 * tile.warps * kWarpRows * stage.wordBytes);
+    return threads() * kCopyBytes / (2 * tile.rowsOfHalf() * stage.wordBytes);
   }
   int64_t tokensPerCopy() const { return threads() / stage.tokenChunks; }
   int64_t tokenCopies() const { return tile.tokens / tokensPerCopy(); }
@@ -224,7 +224,7 @@ private:
     SmallVector<Value> values;
     for (int64_t half = 0; half < 2; ++half)
       for (Value row : unit->rows()) {
-        Value rowOfWarp = b.add(b.mul(b.warp(), b.i32(kWarpRows)), row);
+        Value rowOfWarp = b.add(b.mul(b.warp(), b.i32(tile.rows)), row);
         Value at = b.add(rowOfWarp, b.i32(scaled * stage.rows + half * stage.rows / 2));
         Value value = b.load(element, b.at(memory, b.mul(at, b.i32(bytes))));
         values.push_back(isInteger(type)
@@ -236,8 +236,7 @@ private:
 
   /// The places in their half of the rows of this thread's sums.
   SmallVector<Value> rowsOfHalf() {
-    Value first =
-        b.add(b.mul(slab, b.i32(tile.warps * kWarpRows)), b.mul(b.warp(), b.i32(kWarpRows)));
+    Value first = b.add(b.mul(slab, b.i32(tile.rowsOfHalf())), b.mul(b.warp(), b.i32(tile.rows)));
     return llvm::map_to_vector(unit->rows(), [&](Value row) { return b.add(first, row); });
   }
 
@@ -281,12 +280,13 @@ bool Matmul::isSupported() const {
 MatmulTile Matmul::tileOf(TileSize size) const {
   switch (size) {
   case TileSize::few:
-    return {1, 8, 4};
+    // Few tokens have few blocks: their work is divided among more warps.
+    return {2, 8, 8, 4};
   case TileSize::some:
-    return {2, 32, 4};
+    return {2, 16, 32, 4};
   case TileSize::many:
     // All sums stay in registers; those of integers are two.
-    return {4, x.isF32() || isInteger(layout.element) ? 64 : 96, 3};
+    return {4, 16, x.isF32() || isInteger(layout.element) ? 64 : 96, 3};
   }
   llvm_unreachable("a size without a tile");
 }

@@ -10,15 +10,15 @@ namespace moec::cuda {
 
 /// Rows of a panel, which is two halves: with a gate those of g and of l.
 inline constexpr int64_t kPanel = 128, kHalf = kPanel / 2;
-/// Rows of each half that a warp multiplies.
-inline constexpr int64_t kWarpRows = 16;
 
-/// What a block computes: 16 rows of each half of a panel per warp, for some
+/// What a block computes: some rows of each half of a panel per warp, for some
 /// rows of x, which this file calls tokens.
 struct MatmulTile {
-  int64_t warps = 1, tokens = 8;
+  int64_t warps = 2, rows = 8, tokens = 8;
   /// Stages of the pipeline that copies matrices and tokens.
   int64_t stages = 4;
+
+  int64_t rowsOfHalf() const { return warps * rows; }
   bool operator==(const MatmulTile &) const = default;
 };
 

@@ -51,24 +51,25 @@ public:
       : MatmulUnit(b, matmul, stage) {
     Value lane = b.lane();
     Value group = b.divided(lane, 4), place = b.remainder(lane, 4);
-    rows_ = {group, b.add(group, b.i32(8))};
+    for (int64_t row = 0; row < matmul.tile.rows; row += 8)
+      rows_.push_back(b.add(group, b.i32(row)));
     for (int64_t token = 0; token < matmul.tile.tokens; token += 8)
       for (int64_t i = 0; i < 2; ++i)
         tokens_.push_back(b.add(b.mul(place, b.i32(2)), b.i32(token + i)));
-    firstRow = b.mul(b.warp(), b.i32(kWarpRows));
+    firstRow = b.mul(b.warp(), b.i32(matmul.tile.rows));
   }
 
   void multiply(Value base, int64_t from, int64_t to, ArrayRef<Value> zeros,
                 MutableArrayRef<Value> sums) override {
     for (int64_t word = from; word < to; word += kWordsTogether) {
       SmallVector<Fragment> rows;
-      for (size_t half = 0; half < 2; ++half)
-        llvm::append_range(rows, rowFragments(base, word, half, zeros));
+      for (size_t tile = 0; tile < rows_.size(); ++tile)
+        llvm::append_range(rows, rowFragments(base, word, tile, zeros));
       for (int64_t token = 0; token < matmul.tile.tokens; token += 8) {
         Fragment columns = tokenFragment(base, word, token);
-        for (size_t half = 0; half < 2; ++half)
+        for (size_t tile = 0; tile < rows_.size(); ++tile)
           for (size_t step = 0; step < kSteps; ++step)
-            multiplyTile(rows[half * kSteps + step], ArrayRef(columns).slice(2 * step, 2), half,
+            multiplyTile(rows[tile * kSteps + step], ArrayRef(columns).slice(2 * step, 2), tile,
                          token / 8, sums);
       }
     }
@@ -80,22 +81,32 @@ protected:
   static constexpr size_t kSteps = 2;
   using Fragment = std::array<Value, 4>;
 
-  /// 16 rows of a half by the columns of each step.
-  virtual std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+  /// The 16 rows of a tile by the columns of each step.
+  virtual std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t tile,
                                                     ArrayRef<Value> zeros) = 0;
   /// 8 tokens by the columns of all steps.
   virtual Fragment tokenFragment(Value base, int64_t word, int64_t token) = 0;
+
+  /// Where 8 rows of a tile are: the half and which 8 rows of the warp's there.
+  /// A tile is 16 rows of a half, or, where a warp has no more, 8 of each.
+  struct Place {
+    size_t half, eight;
+  };
+  Place placeOf(size_t tile, size_t i) const {
+    return rows_.size() == 2 ? Place{tile, i} : Place{i, 0};
+  }
 
   /// The warp's first row.
   Value firstRow;
 
 private:
-  void multiplyTile(const Fragment &rows, ArrayRef<Value> columns, size_t half, size_t tile,
+  void multiplyTile(const Fragment &rows, ArrayRef<Value> columns, size_t tile, size_t tokens,
                     MutableArrayRef<Value> sums) {
     std::array<size_t, 4> at;
     Fragment sum;
     for (size_t i = 0; i < 4; ++i) {
-      at[i] = sumIndex(half, i / 2, 2 * tile + i % 2);
+      auto [half, eight] = placeOf(tile, i / 2);
+      at[i] = sumIndex(half, eight, 2 * tokens + i % 2);
       sum[i] = sums[at[i]];
     }
     sum = b.multiplyTile(matmul.x, rows, columns, sum);
@@ -112,18 +123,19 @@ public:
       : TensorCoreUnit(b, matmul, stage) {
     // Each lane addresses a row of 8 columns; eight of them are a matrix.
     Value lane = b.lane(), row = b.remainder(lane, 8), matrix = b.divided(lane, 8);
-    Value rowOfTwo = b.add(b.mul(b.remainder(matrix, 2), b.i32(8)), row);
-    matrixBase = b.add(b.mul(b.divided(matrix, 2), b.i32(stage.wordPitch)),
-                       b.mul(b.add(firstRow, rowOfTwo), b.i32(stage.wordBytes)));
+    auto [half, eight] = placeOf(0, 1);
+    Value second = b.mul(b.remainder(matrix, 2), b.i32(wordAt(0, half, 8 * eight)));
+    matrixBase = b.add(b.add(b.mul(b.divided(matrix, 2), b.i32(stage.wordPitch)), second),
+                       b.mul(b.add(firstRow, row), b.i32(stage.wordBytes)));
     tokenBase = b.add(b.mul(matrix, b.i32(stage.chunkPitch)), b.mul(row, b.i32(16)));
   }
 
 protected:
-  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t tile,
                                             ArrayRef<Value>) override {
     Value matrix = b.at(base, matrixBase);
-    return {b.loadMatrices(b.at(matrix, wordAt(word, half, 0))),
-            b.loadMatrices(b.at(matrix, wordAt(word + 2, half, 0)))};
+    return {b.loadMatrices(b.at(matrix, wordAt(word, tile, 0))),
+            b.loadMatrices(b.at(matrix, wordAt(word + 2, tile, 0)))};
   }
 
   Fragment tokenFragment(Value base, int64_t word, int64_t token) override {
@@ -149,13 +161,16 @@ public:
   }
 
 protected:
-  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t half,
+  std::array<Fragment, kSteps> rowFragments(Value base, int64_t word, size_t tile,
                                             ArrayRef<Value> zeros) override {
     Value matrix = b.at(base, matrixBase);
     std::array<SmallVector<Value>, 2> rows;
-    for (size_t i = 0; i < 2; ++i)
-      rows[i] = columns(loadWords(b, b.at(matrix, wordAt(word, half, 8 * i)), stage.wordBytes),
-                        zeros.empty() ? Value() : zeros[half * 2 + i]);
+    for (size_t i = 0; i < 2; ++i) {
+      auto [half, eight] = placeOf(tile, i);
+      Value pointer = b.at(matrix, wordAt(word, half, 8 * eight));
+      rows[i] = columns(loadWords(b, pointer, stage.wordBytes),
+                        zeros.empty() ? Value() : zeros[half * rows_.size() + eight]);
+    }
     return {Fragment{rows[0][0], rows[1][0], rows[0][1], rows[1][1]},
             Fragment{rows[0][2], rows[1][2], rows[0][3], rows[1][3]}};
   }
@@ -231,11 +246,11 @@ public:
       : MatmulUnit(b, matmul, stage) {
     Value lane = b.lane();
     Value group = b.divided(lane, 8), place = b.remainder(lane, 8);
-    for (int64_t row = 0; row < kWarpRows; row += kRowStep)
+    for (int64_t row = 0; row < matmul.tile.rows; row += kRowStep)
       rows_.push_back(b.add(group, b.i32(row)));
     for (int64_t token = 0; token < matmul.tile.tokens; token += 8)
       tokens_.push_back(b.add(place, b.i32(token)));
-    Value row = b.add(b.mul(b.warp(), b.i32(kWarpRows)), group);
+    Value row = b.add(b.mul(b.warp(), b.i32(matmul.tile.rows)), group);
     matrixBase = b.mul(row, b.i32(stage.wordBytes));
     tokenBase = b.mul(place, b.i32(16));
   }
@@ -325,7 +340,7 @@ MatmulStage::MatmulStage(const Matmul &matmul) {
   wordBytes = wordColumns * bitsOf(layout.element) / 8;
   int64_t tokenColumns = 128 / matmul.x.getIntOrFloatBitWidth();
   tokenChunks = columns() / tokenColumns;
-  rows = 2 * kWarpRows * matmul.tile.warps;
+  rows = 2 * matmul.tile.rowsOfHalf();
   wordPitch = rows * wordBytes + kPadding;
   chunkPitch = matmul.tile.tokens * 16 + kPadding;
   if (!isInteger(layout.element))

@@ -62,7 +62,7 @@ public:
 protected:
   /// Bytes from the start of a stage to a word of a row of the warp.
   int64_t wordAt(int64_t word, size_t half, int64_t row) const {
-    int64_t rowOfBlock = half * matmul.tile.warps * kWarpRows + row;
+    int64_t rowOfBlock = half * matmul.tile.rowsOfHalf() + row;
     return word * stage.wordPitch + rowOfBlock * stage.wordBytes;
   }
   int64_t chunkAt(int64_t chunk, int64_t token) const {

@@ -12,7 +12,7 @@
 // BF16-DAG: rt.weight @w.packed type tensor<1x1x1x1024xbf16> {{.*}}together = 8 : i64, width = 128 : i64
 
 // Floats are multiplied and added in f32, unless both are narrow.
-// CHECK-DAG: func.func private @matmul_f32_4x8_tokens8({{.*}}rt.block = {shared = {{.*}}, threads = 32 : i64}
+// CHECK-DAG: func.func private @matmul_f32_4x8_tokens8({{.*}}rt.block = {shared = {{.*}}, threads = 64 : i64}
 // BF16-DAG: func.func private @matmul_bf16_by_bf16_4x8_tokens8(
 // BF16-DAG: nvvm.mma.sync
 // CHECK-DAG: llvm.mlir.global external @moec_shared_memory() {addr_space = 3 : i32, alignment = 1024 : i64}

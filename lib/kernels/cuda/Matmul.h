@@ -30,17 +30,17 @@ enum class TileSize { few, some, many };
 ///
 /// With x of f32, weights of any type are widened and multiplied and added in
 /// f32, one column after the other. With x of bf16 or f16, tensor cores multiply
-/// /// it by weights of that type or by integers, some columns after the other:
-/// within these they sum in an order of their own, which is the same for all
-/// tokens and tiles. The products of integers that share a scale are summed
-/// before they are scaled.
+/// it by weights of that type or by integers, some columns after the other: within
+/// these they sum in an order of their own, which is the same for all tokens and
+/// tiles. The products of integers that share a scale are summed before they are
+/// scaled.
 ///
 /// The kernel's inputs are x [?,k], rows [?] and offsets [groups+1] of i32, the
 /// packed matrices with their scales and zero points, and the bias [groups,n]
 /// of f32, each if there is one; its output is y [?,columns]. Rows of x and y
 /// are contiguous.
 struct Matmul {
-  /// Of panels of kPanel rows, whose words are chunksOf columns.
+  /// Of panels of kPanel rows, whose words are columnsOfWord columns.
   PackedLayout layout;
   /// Of x: f32, bf16 or f16.
   mlir::Type x;
@@ -70,6 +70,7 @@ struct Matmul {
   bool operator==(const Matmul &) const = default;
   /// What a reader wants to see; different products may share it.
   std::string name() const;
+  /// The kernel's arguments but for the range of the grid.
   llvm::SmallVector<mlir::Type> argumentTypes(mlir::Builder &builder) const;
   mlir::func::FuncOp build(mlir::OpBuilder &builder) const;
   /// The kernel that sm_90a has instead, if any.

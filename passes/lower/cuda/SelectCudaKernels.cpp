@@ -46,7 +46,7 @@ struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernels
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
-          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, attn::LayerNormOp,
+          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, attn::AttentionOp, attn::LayerNormOp,
                 attn::RmsNormOp>([&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };

@@ -1,6 +1,6 @@
 // Generated attention is what the op's description says, on every chip and in
 // every form, and a row's bits depend on nothing but what the row sees.
-#include "test/unit/dialects/attention_reference.h"
+#include "test/unit/kernels/attention_cases.h"
 #include "test/unit/kernels/chip_suite.h"
 #include <cmath>
 
@@ -8,32 +8,6 @@ using namespace moec;
 using namespace moec::test;
 
 namespace {
-
-struct Sizes {
-  int64_t batch, queries, heads, kvHeads, keys, depth, valueDepth;
-};
-
-std::vector<Array> randomInputs(std::mt19937 &random, const Form &form, const Sizes &s,
-                                moec_element_type type = MOEC_F32) {
-  auto someOf = [&](int64_t count, int64_t most) {
-    return randomIntegers(random, {count}, 0, most);
-  };
-  return form.inputs(randomArray(random, {s.batch, s.queries, s.heads, s.depth}, type),
-                     randomArray(random, {s.batch, s.kvHeads, s.keys, s.depth}, type),
-                     randomArray(random, {s.batch, s.kvHeads, s.keys, s.valueDepth}, type),
-                     randomArray(random, {1, s.heads, 1, std::max<int64_t>(s.keys - 2, 0)}, type),
-                     randomIntegers(random, {s.batch, 1, s.queries, s.keys}, 0, 1, MOEC_BOOL),
-                     randomArray(random, {s.heads}, type), someOf(s.batch, s.keys),
-                     someOf(s.batch, s.keys));
-}
-
-Form withSizes(Form form, const Sizes &s) {
-  form.heads = s.heads;
-  form.kvHeads = s.kvHeads;
-  form.depth = s.depth;
-  form.valueDepth = s.valueDepth;
-  return form;
-}
 
 class AttentionTest : public ChipSuite {
 protected:

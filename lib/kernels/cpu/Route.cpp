@@ -1,6 +1,7 @@
 #include "lib/kernels/cpu/Route.h"
 
 #include "lib/kernels/cpu/KernelBuilder.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -229,10 +230,34 @@ private:
     Value id = vector::ReductionOp::create(
         b, isLower ? vector::CombiningKind::MINSI : vector::CombiningKind::MAXSI, found);
     Value expert = b.convert(id, b.getIndexType());
+    store(scoreOf(expert), picked, k);
     store(b.constant(i32, kTaken), keys, expert);
     store(id, ids, {token, k});
-    Value score = values ? b.convert(load(values, {token, expert}), f32) : load(scores, expert);
-    store(score, picked, k);
+  }
+
+  /// Of an expert that is being taken.
+  Value scoreOf(Value expert) {
+    if (router.getScore() == moe::Score::sparse_mixer)
+      return shareOf(expert);
+    return values ? b.convert(load(values, {token, expert}), f32) : load(scores, expert);
+  }
+
+  /// The sparse mixer's: the part of the best expert among those that are left
+  /// and near it.
+  Value shareOf(Value best) {
+    Value top = load(scores, best);
+    double limit = 2 * router.getJitter().convertToDouble();
+    Value total = b.forEach(b.index(0), b.index(op.experts), 1, constant(0),
+                            [&](Value expert, MutableArrayRef<Value> sum) {
+                              Value x = load(scores, expert),
+                                    size = b.max(math::AbsFOp::create(b, x), top);
+                              // 0 / 0, the best of all zeros, stays.
+                              Value isFar = b.less(constant(limit), b.div(b.sub(top, x), size));
+                              Value isTaken = b.equal(load(keys, expert), b.constant(i32, kTaken));
+                              Value next = b.add(sum[0], b.exp(b.sub(x, top)));
+                              sum[0] = b.select(b.either(isFar, isTaken), sum[0], next);
+                            })[0];
+    return b.div(constant(1), total);
   }
 
   /// Folds the picked scores, ascending.

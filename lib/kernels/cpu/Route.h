@@ -7,10 +7,10 @@
 
 namespace moec {
 
-/// A moe.route of any score but the sparse mixer. The kernel's inputs are the
-/// logits [?,experts], the selection bias [experts] and values [?,experts],
-/// the last two if there are; its outputs are ids [?,top_k] of i32 and weights
-/// [?,top_k] of f32. Rows are contiguous. The grid is the tokens.
+/// A moe.route. The kernel's inputs are the logits [?,experts], the selection
+/// bias [experts] and values [?,experts], the last two if there are; its outputs
+/// are ids [?,top_k] of i32 and weights [?,top_k] of f32. Rows are contiguous.
+/// The grid is the tokens.
 ///
 /// The exponentials of a softmax over all experts are summed lane by lane,
 /// ascending, and the lanes by halves (KernelBuilder::sumOfLanes): an order

@@ -19,8 +19,7 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::Rou
               .values = elementOf(op.getValues()),
               .experts = cast<RankedTensorType>(op.getLogits().getType()).getDimSize(1),
               .router = op.getRouter()};
-  if (route.router.getScore() == moe::Score::sparse_mixer || !isKnownSize(route.experts) ||
-      route.experts > kMaxExperts)
+  if (!isKnownSize(route.experts) || route.experts > kMaxExperts)
     return failure();
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());

@@ -37,6 +37,7 @@ constexpr Router kRouters[] = {
      "sum, epsilon = 1.0e-20, scale = 2.5",
      64, true},
     {"top_k = 3, groups = 3, kept_groups = 2, masked = zero, min_weight = 0.05", 21, true, true},
+    {"top_k = 2, score = sparse_mixer, jitter = 0.25", 19},
 };
 
 class RouteTest : public ChipSuite {

@@ -36,6 +36,8 @@ mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewrit
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
+                                 moe::PermuteOp op);
+mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::RouteOp op);
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);

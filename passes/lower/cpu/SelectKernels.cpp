@@ -45,9 +45,10 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
-          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::RouteOp,
-                attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp, attn::RmsNormOp,
-                attn::RopeOp>([&](auto op) { (void)selectKernel(kernels, rewriter, op); });
+          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::PermuteOp,
+                moe::RouteOp, attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp,
+                attn::RmsNormOp, attn::RopeOp>(
+              [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };
 

@@ -245,9 +245,12 @@ public:
 // What both have in common
 //===----------------------------------------------------------------------===//
 
-/// Bytes of a row of exponentials: rows of eight lanes are 32 bytes apart in the
-/// banks.
-static int64_t pitchOf(const Attention &op) { return llvm::alignTo(op.chunk, 32) * 4 + 32; }
+/// Bytes of a row of exponentials. Rows of eight lanes lie in different banks:
+/// 32 bytes apart where what counts is that lanes write pairs, 16 where each row
+/// is read by element.
+static int64_t pitchOf(const Attention &op) {
+  return llvm::alignTo(op.chunk, 32) * 4 + (op.usesTensorCores() ? 32 : 16);
+}
 
 int64_t AttentionUnit::memoryBytes(const Attention &op) { return kRowsOfTile * pitchOf(op); }
 

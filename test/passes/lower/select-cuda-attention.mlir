@@ -6,7 +6,7 @@
 // CHECK-DAG: func.func private @attention_bf16_2x4_64_causal({{.*}}rt.block = {shared = 18432 : i64, threads = 128 : i64}
 // CHECK-DAG: func.func private @attention_bf16_2x4_64_causal_chunks({{.*}}rt.block = {shared = 4608 : i64, threads = 32 : i64}
 // CHECK-DAG: func.func private @attention_bf16_2x4_64_causal_merge({{.*}}rt.block = {shared = 0 : i64, threads = 128 : i64}
-// CHECK-DAG: func.func private @attention_bf16_2x4_64_chunks({{.*}}rt.block = {shared = 4608 : i64, threads = 32 : i64}
+// CHECK-DAG: func.func private @attention_bf16_2x4_64_chunks({{.*}}rt.block = {shared = 4352 : i64, threads = 32 : i64}
 
 // CHECK-LABEL: func.func @main(
 // CHECK-SAME: %[[Q:[^:]*]]: tensor<?x?x8x64xbf16>, %[[K:[^:]*]]: tensor<?x2x?x64xbf16>, %[[V:[^:]*]]: tensor<?x2x?x64xbf16>

@@ -35,7 +35,7 @@ void registerNvvmEffects(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, NVVM::NVVMDialect *) {
     attach<ReadsAndWrites, NVVM::Barrier0Op, NVVM::CpAsyncBulkGlobalToSharedClusterOp,
            NVVM::CpAsyncCommitGroupOp, NVVM::CpAsyncOp, NVVM::CpAsyncWaitGroupOp,
-           NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp, NVVM::LdMatrixOp,
+           NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp, NVVM::LdMatrixOp, NVVM::MatchSyncOp,
            NVVM::MBarrierArriveExpectTxOp, NVVM::MBarrierArriveOp, NVVM::MBarrierInitOp,
            NVVM::MBarrierTryWaitParityOp, NVVM::SetMaxRegisterOp, NVVM::ShflOp, NVVM::SyncWarpOp,
            NVVM::VoteSyncOp, NVVM::WgmmaFenceAlignedOp, NVVM::WgmmaGroupSyncAlignedOp,

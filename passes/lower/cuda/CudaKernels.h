@@ -42,6 +42,8 @@ mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewri
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 moe::PermuteOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::LayerNormOp op);

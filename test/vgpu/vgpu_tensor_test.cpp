@@ -168,6 +168,13 @@ TEST_F(Gemm90, DroppedWaitIsFound) {
               "starts to read");
 }
 
+// try_wait may answer before the phase is over: the consumer must ask again.
+TEST_F(Gemm90, WaitThatIsNotRepeatedIsFound) {
+  expectFound("mbarrier.try_wait.parity.shared::cta.b64 p, [%r30], %r31;\n@p bra DONE;\n"
+              "bra AGAIN;",
+              "mbarrier.try_wait.parity.shared::cta.b64 p, [%r30], %r31;", "starts to read");
+}
+
 TEST_F(Gemm90, WrongParityIsFound) {
   expectFound("mbarrier.try_wait.parity.shared::cta.b64 p, [%r30], %r31;",
               "{.reg .b32 q; xor.b32 q, %r31, 1;\n"

@@ -166,6 +166,17 @@ void Asynchrony::settle(uint32_t address) {
   }
 }
 
+bool Asynchrony::isFirstPoll(const Warp &warp, LaneMask lanes, uint32_t address) const {
+  const Barrier &polled = barriers.at(address);
+  for (; lanes; lanes &= lanes - 1) {
+    uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(lanes));
+    auto entry = polled.polls.find(thread);
+    if (entry == polled.polls.end() || entry->second != polled.state.phase())
+      return true;
+  }
+  return false;
+}
+
 void Asynchrony::notePoll(const Warp &warp, LaneMask lanes, uint32_t address, bool isOver) {
   Barrier &polled = barriers.at(address);
   uint64_t phase = polled.state.phase();

@@ -68,6 +68,8 @@ public:
   Mbarrier &barrier(int lane, uint32_t address);
   /// Executes what the phase still waits for, if only copies are missing.
   void settle(uint32_t address);
+  /// Whether one of the lanes has not yet waited in vain for the phase that goes on.
+  bool isFirstPoll(const Warp &warp, LaneMask lanes, uint32_t address) const;
   /// Reports a wait that has missed a phase since its last attempt.
   void notePoll(const Warp &warp, LaneMask lanes, uint32_t address, bool isOver);
   void fenceBarrierInit(const Warp &warp, LaneMask lanes);

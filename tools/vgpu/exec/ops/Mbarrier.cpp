@@ -129,28 +129,33 @@ bool isOver(Warp &warp, const Instruction &instruction, int lane, uint32_t addre
   return barrier.isOver(MbarrierToken{warp.lanes<uint64_t>(instruction.operands[2])[lane]});
 }
 
+enum class Answer : uint8_t { Over, Pending, Refused };
+
 /// For lanes that ask the same.
-bool poll(Warp &warp, const Instruction &instruction, LaneMask lanes, uint32_t address) {
+Answer poll(Warp &warp, const Instruction &instruction, LaneMask lanes, uint32_t address) {
   Asynchrony &asynchrony = asynchronyOf(warp);
   int first = std::countr_zero(lanes);
   try {
     bool over = isOver(warp, instruction, first, address);
-    if (!over) {
+    bool isRefused = !over && !warp.counts() && asynchrony.isFirstPoll(warp, lanes, address);
+    if (!over && !isRefused) {
       asynchrony.settle(address);
       over = isOver(warp, instruction, first, address);
     }
     asynchrony.notePoll(warp, lanes, address, over);
     if (Observer *observer = warp.block.machine.observer; observer && over)
       observer->mbarrierWait(warp, lanes, address);
-    return over;
+    return over ? Answer::Over : isRefused ? Answer::Refused : Answer::Pending;
   } catch (const MbarrierError &error) {
     throw Fault(FindingKind::Asynchronous, error.what(), first, address);
   }
 }
 
-/// try_wait may block: where no lane can go on, it does.
+/// try_wait may give up at any time, so it does once where it would have to wait:
+/// a kernel that goes on regardless is found. After that, and where instructions
+/// are counted, whose number must not depend on it, it blocks until a lane can go on.
 Step wait(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  LaneMask over = 0;
+  LaneMask over = 0, refused = 0;
   const auto *parities = warp.lanes<uint32_t>(instruction.operands[2]);
   const auto *states = warp.lanes<uint64_t>(instruction.operands[2]);
   auto asksTheSame = [&](int first, int lane) {
@@ -158,10 +163,11 @@ Step wait(Warp &warp, const Instruction &instruction, LaneMask lanes) {
                                            : states[lane] == states[first];
   };
   eachGroup(warp, instruction, lanes, asksTheSame, [&](LaneMask some, uint32_t address) {
-    if (poll(warp, instruction, some, address))
-      over |= some;
+    Answer answer = poll(warp, instruction, some, address);
+    over |= answer == Answer::Over ? some : 0;
+    refused |= answer == Answer::Refused ? some : 0;
   });
-  if (!over && (instruction.modifiers & kMayBlock))
+  if (!over && !refused && (instruction.modifiers & kMayBlock))
     return Step::Wait;
   if (over != lanes)
     warp.yield(32);

@@ -6,16 +6,26 @@
 using namespace mlir;
 
 namespace moec {
+namespace {
+
+bool isZeroFill(Value tensor) {
+  auto fill = tensor.getDefiningOp<linalg::FillOp>();
+  return fill && matchPattern(fill.value(), m_AnyZeroFloat());
+}
+
+/// Where an activation's gate has its operands.
+GateRows gateRows(moe::ActivationAttr activation) {
+  if (!activation || activation.getGate() == moe::Gate::none)
+    return GateRows::none;
+  return activation.getGate() == moe::Gate::interleaved ? GateRows::interleaved : GateRows::halves;
+}
+
+} // namespace
 
 Type elementOf(Value tensor) { return cast<ShapedType>(tensor.getType()).getElementType(); }
 
 RankedTensorType tensorOf(int64_t columns, Type element) {
   return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
-}
-
-bool isZeroFill(Value tensor) {
-  auto fill = tensor.getDefiningOp<linalg::FillOp>();
-  return fill && matchPattern(fill.value(), m_AnyZeroFloat());
 }
 
 Value converted(TensorBuilder &b, Value tensor, Type element) {
@@ -26,10 +36,21 @@ Value converted(TensorBuilder &b, Value tensor, Type element) {
                    [&](TensorBuilder &b, ValueRange v) { return b.convert(v[0], element); });
 }
 
-GateRows gateRows(moe::ActivationAttr activation) {
-  if (!activation || activation.getGate() == moe::Gate::none)
-    return GateRows::none;
-  return activation.getGate() == moe::Gate::interleaved ? GateRows::interleaved : GateRows::halves;
+std::optional<PackedMatrices> weightsOf(linalg::MatmulOp op, std::optional<WeightType> type) {
+  Value x = op.getInputs()[0], init = op.getOutputs()[0];
+  if (op.hasUserDefinedMaps() || !elementOf(init).isF32() || !isZeroFill(init) ||
+      !isa<FloatType>(elementOf(x)) || elementOf(x).isF64())
+    return std::nullopt;
+  return PackedMatrices::ofTransposed(op.getInputs()[1], type);
+}
+
+std::optional<PackedMatrices> weightsOf(moe::GroupedMatmulOp op, std::optional<WeightType> type) {
+  if (op.getExperts() || elementOf(op.getX()).isF64() || op.getElement().isF64() ||
+      (op.getWUp() && !op.getBias() != !op.getBiasUp()))
+    return std::nullopt;
+  int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
+  return PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
+                            gateRows(op.getActivationAttr()), type);
 }
 
 SmallVector<Value> matrixOperands(KernelTable &kernels, TensorBuilder &b,

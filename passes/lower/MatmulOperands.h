@@ -12,13 +12,14 @@ mlir::Type elementOf(mlir::Value tensor);
 /// A tensor [dynamic, columns], as kernels take them.
 mlir::RankedTensorType tensorOf(int64_t columns, mlir::Type element);
 
-bool isZeroFill(mlir::Value tensor);
-
 /// The same numbers as another type; f32 are rounded.
 mlir::Value converted(TensorBuilder &b, mlir::Value tensor, mlir::Type element);
 
-/// Where an activation's gate has its operands.
-GateRows gateRows(moe::ActivationAttr activation);
+/// The weights that a product multiplies by, whose floats become `type`, if
+/// given. None if kernels do not compute the product: it adds to something, is of
+/// f64, chooses its matrices, or multiplies by what is not a weight.
+std::optional<PackedMatrices> weightsOf(mlir::linalg::MatmulOp op, std::optional<WeightType> type);
+std::optional<PackedMatrices> weightsOf(moe::GroupedMatmulOp op, std::optional<WeightType> type);
 
 /// The matrices as kernels take them: elements, scales and zero points.
 llvm::SmallVector<mlir::Value> matrixOperands(KernelTable &kernels, TensorBuilder &b,

@@ -91,12 +91,8 @@ Matmul productOf(const CpuKernels &kernels, PackedMatrices &matrices, const RowT
 } // namespace
 
 LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, linalg::MatmulOp op) {
-  Value x = op.getInputs()[0], w = op.getInputs()[1], init = op.getOutputs()[0];
-  if (op.hasUserDefinedMaps() || !elementOf(init).isF32() || !isZeroFill(init) ||
-      !isa<FloatType>(elementOf(x)) || elementOf(x).isF64())
-    return failure();
-  std::optional<PackedMatrices> matrices =
-      PackedMatrices::ofTransposed(w, kernels.getOperandTypes().weights);
+  Value x = op.getInputs()[0];
+  std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
   RowTypes types = chooseRows(kernels, *matrices, elementOf(x), /*mayRound=*/false);
@@ -118,14 +114,7 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::Gro
   // of the weights.
   bool isScaled = static_cast<bool>(op.getInputScales());
   Type x = isScaled ? rewriter.getF32Type() : elementOf(op.getX());
-  if (op.getExperts() || elementOf(op.getX()).isF64() || op.getElement().isF64())
-    return failure();
-  if (op.getWUp() && !op.getBias() != !op.getBiasUp())
-    return failure();
-  int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
-  std::optional<PackedMatrices> matrices =
-      PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
-                         gateRows(op.getActivationAttr()), kernels.getOperandTypes().weights);
+  std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
   RowTypes types = chooseRows(kernels, *matrices, x, op.getInt8Rows());

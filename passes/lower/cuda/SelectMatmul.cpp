@@ -90,12 +90,8 @@ Value launchByRows(CudaKernels &kernels, TensorBuilder &b, cuda::Matmul matmul,
 } // namespace
 
 LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, linalg::MatmulOp op) {
-  Value x = op.getInputs()[0], w = op.getInputs()[1], init = op.getOutputs()[0];
-  if (op.hasUserDefinedMaps() || !elementOf(init).isF32() || !isZeroFill(init) ||
-      !isa<FloatType>(elementOf(x)) || elementOf(x).isF64())
-    return failure();
-  std::optional<PackedMatrices> matrices =
-      PackedMatrices::ofTransposed(w, kernels.getOperandTypes().weights);
+  Value x = op.getInputs()[0];
+  std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
   std::optional<cuda::Matmul> matmul =
@@ -114,17 +110,13 @@ LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, linalg:
 }
 
 LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
-  Type x = elementOf(op.getX());
-  if (op.getInputScales() || op.getExperts() || x.isF64() || op.getElement().isF64() ||
-      (op.getWUp() && !op.getBias() != !op.getBiasUp()))
+  if (op.getInputScales())
     return failure();
-  int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
-  std::optional<PackedMatrices> matrices =
-      PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
-                         gateRows(op.getActivationAttr()), kernels.getOperandTypes().weights);
+  std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
-  std::optional<cuda::Matmul> matmul = productOf(kernels, *matrices, x, op.getElement());
+  std::optional<cuda::Matmul> matmul =
+      productOf(kernels, *matrices, elementOf(op.getX()), op.getElement());
   if (!matmul || (!op.getOffsets() && matmul->layout.groups != 1))
     return failure();
   matmul->hasRows = static_cast<bool>(op.getSlots());

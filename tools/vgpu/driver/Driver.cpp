@@ -2,6 +2,7 @@
 
 #include "driver/Graph.h"
 #include "driver/Modules.h"
+#include "driver/MutationRun.h"
 #include "driver/Tasks.h"
 
 #include <cstdio>
@@ -57,6 +58,10 @@ CUresult Driver::initialize() {
   }
   seed = std::strtoull(environment("VGPU_SEED", "0").c_str(), nullptr, 0);
   timeoutSeconds = std::atof(environment("VGPU_TIMEOUT", "0").c_str());
+  if (std::string path = environment("VGPU_MUTATE", ""); !path.empty()) {
+    uint64_t every = std::strtoull(environment("VGPU_MUTATE_EVERY", "1").c_str(), nullptr, 0);
+    mutations = std::make_unique<MutationRun>(path, std::max<uint64_t>(every, 1));
+  }
   int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
   uint64_t bytes = std::strtoull(environment("VGPU_MEMORY", "0").c_str(), nullptr, 0);
   for (int ordinal = 0; ordinal < count; ++ordinal)
@@ -168,6 +173,8 @@ void Driver::finish() {
   for (const Finding &finding : all)
     std::fprintf(stderr, "vgpu: %s\n", Findings::text(finding).c_str());
   finishCounters();
+  if (mutations)
+    writeText(mutations->path, mutations->report());
   std::string report = environment("VGPU_REPORT", "");
   if (!report.empty())
     writeText(report, "{\"findings\": " + Findings::json(all) + "}\n");

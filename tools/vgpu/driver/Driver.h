@@ -16,6 +16,7 @@ struct Module;
 struct Graph;
 struct GraphCapture;
 struct GraphExec;
+class MutationRun;
 
 struct Kernel {
   Module &module;
@@ -132,8 +133,9 @@ public:
   std::map<int, unsigned> primaryUses;
   uint64_t launches = 0;
   uint64_t graphLaunches = 0;
-  uint64_t seed = 0;         ///< VGPU_SEED
-  double timeoutSeconds = 0; ///< VGPU_TIMEOUT; 0: none
+  uint64_t seed = 0;                      ///< VGPU_SEED
+  double timeoutSeconds = 0;              ///< VGPU_TIMEOUT; 0: none
+  std::unique_ptr<MutationRun> mutations; ///< if VGPU_MUTATE is set
 
 private:
   static void beginCounting(Device &device);

@@ -97,7 +97,8 @@ TEST_P(Races, AreNotFoundInTheCorrectTwin) {
 INSTANTIATE_TEST_SUITE_P(
     Kernels, Races,
     testing::Values(Case{"missing_barrier", 1, 128}, Case{"overwrite", 1, 128},
-                    Case{"missing_warp_barrier", 1, 32}, Case{"half_warp_barrier", 1, 32},
+                    Case{"missing_warp_barrier", 1, 32}, Case{"only_a_shuffle", 1, 32},
+                    Case{"half_warp_barrier", 1, 32},
                     Case{"warp_synchronous", 1, 32, "warp-synchronous", "warning"},
                     Case{"same_word", 1, 32}, Case{"same_value", 1, 32, "race", "note"},
                     Case{"bytes", 1, 64}, Case{"named_barrier", 1, 64}, Case{"all_blocks", 3, 64},

@@ -1,5 +1,4 @@
 // Instructions in which lanes of a warp look at each other.
-#include "check/Observer.h"
 #include "exec/ops/Families.h"
 #include "exec/ops/Lanes.h"
 
@@ -8,7 +7,8 @@ namespace {
 
 using ptx::Type;
 
-/// The members that the lanes name come together; 0 if the path has to wait.
+/// The members that the lanes name come together; 0 if the path has to wait. They
+/// exchange values of registers: this orders no accesses to memory.
 LaneMask meet(Warp &warp, const Instruction &instruction, size_t membersOperand, LaneMask lanes) {
   const uint32_t *members = warp.lanes<uint32_t>(instruction.operands[membersOperand]);
   LaneMask all = 0;
@@ -18,11 +18,7 @@ LaneMask meet(Warp &warp, const Instruction &instruction, size_t membersOperand,
                   "a lane that is no member of its own mask executes it", lane);
     all |= members[lane];
   });
-  LaneMask together = warp.gather(lanes, all);
-  if (together)
-    if (Observer *observer = warp.block.machine.observer)
-      observer->warpSync(warp, together);
-  return together;
+  return warp.gather(lanes, all);
 }
 
 enum class Shuffle : uint8_t { Up, Down, Butterfly, Index };

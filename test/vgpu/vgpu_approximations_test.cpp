@@ -23,7 +23,7 @@ double twoUlp(double exact, double) { return 2 * ulp(exact); }
 double ofLog2(double exact, double a) {
   return std::ldexp(a > 0.5 && a < 2 ? 1 : std::abs(exact), -22);
 }
-double ofSine(double, double) { return std::exp2(-20.5); }
+double ofSine(double, double a) { return std::exp2(std::abs(a) <= 2 * M_PI ? -20.5 : -14.7); }
 double quotient(double a, double b) { return a / b; }
 double log2Of(double a, double) { return std::log2(a); }
 
@@ -33,6 +33,7 @@ const Approximation kApproximations[] = {
     {"lg2.approx.f32 %d, %a;", 0.001f, 1e6f, log2Of, ofLog2},
     {"lg2.approx.ftz.f32 %d, %a;", 0.5f, 2, log2Of, ofLog2},
     {"sin.approx.f32 %d, %a;", -6.28f, 6.28f, [](double a, double) { return std::sin(a); }, ofSine},
+    {"sin.approx.f32 %d, %a;", 6.3f, 314, [](double a, double) { return std::sin(a); }, ofSine},
     {"cos.approx.f32 %d, %a;", -6.28f, 6.28f, [](double a, double) { return std::cos(a); }, ofSine},
     {"tanh.approx.f32 %d, %a;", -4, 4, [](double a, double) { return std::tanh(a); },
      [](double exact, double) { return std::ldexp(std::abs(exact), -11); }},

@@ -14,14 +14,15 @@ namespace {
 using ptx::Type;
 
 // Each function: the result for f32, the exact one, and `slack`: by how much an
-// adversarial result of type T may differ from the exact one before it is rounded.
-// It is the documented error less half a unit in the last place.
+// adversarial result of type T for x may differ from the exact one before it is
+// rounded. It is the error that the PTX ISA documents, less half a unit in the last
+// place.
 
 struct Exp2 {
   static float value(float x) { return std::exp2(x); }
   static double exact(double x) { return std::exp2(x); }
   /// 2 ulp; relative 2^-9.9 for f16, 2^-7 for bf16.
-  template <class T> static double slack(double exact) {
+  template <class T> static double slack(float, double exact) {
     return exact * (std::is_same_v<T, float>  ? 0x1.8p-24
                     : std::is_same_v<T, Half> ? 0x1p-11
                                               : 0x1p-8);
@@ -32,28 +33,32 @@ struct Log2 {
   static float value(float x) { return std::log2(x); }
   static double exact(double x) { return std::log2(x); }
   /// 2^-22, absolute between 0.5 and 2 and relative outside.
-  template <class T> static double slack(double exact) {
+  template <class T> static double slack(float, double exact) {
     return 0x1.8p-23 * std::max(1.0, std::abs(exact));
   }
 };
 
-/// Absolute 2^-20.5 in [-2 pi, 2 pi]; beyond, where less is promised, no more is used.
+/// Absolute 2^-20.5 in [-2 pi, 2 pi], and 2^-14.7 in [-100 pi, 100 pi]; beyond,
+/// where nothing is promised, no more is used.
+double slackOfCircle(float x) {
+  return std::abs(x) <= 2 * std::numbers::pi_v<float> ? 0x1.4p-21 : 0x1.3p-15;
+}
 struct Sin {
   static float value(float x) { return static_cast<float>(exact(x)); }
   static double exact(double x) { return std::sin(x); }
-  template <class T> static double slack(double) { return 0x1.4p-21; }
+  template <class T> static double slack(float x, double) { return slackOfCircle(x); }
 };
 struct Cos {
   static float value(float x) { return static_cast<float>(exact(x)); }
   static double exact(double x) { return std::cos(x); }
-  template <class T> static double slack(double) { return 0x1.4p-21; }
+  template <class T> static double slack(float x, double) { return slackOfCircle(x); }
 };
 
 struct Tanh {
   static float value(float x) { return std::tanh(x); }
   static double exact(double x) { return std::tanh(x); }
   /// Relative 2^-11; absolute 2^-10.987 for f16, 2^-8 for bf16.
-  template <class T> static double slack(double exact) {
+  template <class T> static double slack(float, double exact) {
     return std::is_same_v<T, float>  ? 0x1.ffp-12 * std::abs(exact)
            : std::is_same_v<T, Half> ? 0x1p-12
                                      : 0x1p-9;
@@ -64,21 +69,21 @@ struct Rsqrt {
   static float value(float x) { return static_cast<float>(exact(x)); }
   static double exact(double x) { return 1 / std::sqrt(x); }
   /// Relative 2^-22.9.
-  template <class T> static double slack(double exact) { return 0x1p-24 * exact; }
+  template <class T> static double slack(float, double exact) { return 0x1p-24 * exact; }
 };
 
 struct Sqrt {
   static float value(float x) { return std::sqrt(x); }
   static double exact(double x) { return std::sqrt(x); }
   /// Relative 2^-23.
-  template <class T> static double slack(double exact) { return 0x1p-24 * exact; }
+  template <class T> static double slack(float, double exact) { return 0x1p-24 * exact; }
 };
 
 struct Rcp {
   static float value(float x) { return 1 / x; }
   static double exact(double x) { return 1 / x; }
   /// 1 ulp.
-  template <class T> static double slack(double exact) { return 0x1p-25 * std::abs(exact); }
+  template <class T> static double slack(float, double exact) { return 0x1p-25 * std::abs(exact); }
 };
 
 /// Off by at most `slack`: how far is drawn by the bits of the arguments.
@@ -95,7 +100,8 @@ template <class Function, class T> float adversarial(float x) {
   if (flushed(x) == 0 || !std::isfinite(x) || !std::isfinite(value))
     return value;
   double exact = Function::exact(x);
-  float result = perturbed(exact, Function::template slack<T>(exact), std::bit_cast<uint32_t>(x));
+  float result =
+      perturbed(exact, Function::template slack<T>(x, exact), std::bit_cast<uint32_t>(x));
   return std::isfinite(result) ? result : value;
 }
 

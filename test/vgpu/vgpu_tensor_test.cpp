@@ -104,6 +104,12 @@ TEST_F(Gemm80, MisalignedSourceIsFound) {
   expectFound(changed(textOf("gemm_sm80"), "[%r42], [%rd8]", "[%r42], [%rd8+4]"), "misaligned");
 }
 
+// Even where nothing is read, and zeros are written.
+TEST_F(Gemm80, MisalignedSourceThatIsNotReadIsFound) {
+  expectFound(changed(textOf("gemm_sm80"), "[%r42], [%rd8], 16, %r7", "[%r42], [%rd8+4], 16, 0"),
+              "misaligned");
+}
+
 // --- TMA, mbarriers, wgmma; a producer warp and a consumer warpgroup
 
 class Gemm90 : public Tensor {

@@ -13,6 +13,10 @@ using ptx::Instruction;
 using ptx::Operand;
 using Instructions = std::vector<Instruction>;
 
+std::string unsignedOf(const ptx::Register &source) {
+  return ptx::sizeOf(source.type) == 8 ? "u64" : "u32";
+}
+
 constexpr uint64_t kCopiedUnit = 16; ///< bytes, of bulk copies and rows of matrices
 
 /// The mistakes of one operator in one instruction.
@@ -65,6 +69,8 @@ private:
   Mutant &replaceModifier(Mistake mistake, std::string_view from, std::string_view to);
   Mutant &replaceOperand(Mistake mistake, size_t which, const Operand &by);
   void halve(size_t which);
+  /// For a register of bytes: traps where there are some.
+  void probeNonzero(Mutant &mutant, const Operand &bytes) const;
   /// Moves each address of device memory by so many bytes, one a mutant.
   void moveAddresses(Mistake mistake, int64_t bytes);
   void shiftCoordinate();
@@ -152,14 +158,20 @@ void Operator::halve(size_t which) {
   if (bytes.kind != Operand::Kind::Register)
     return;
   const ptx::Register &source = kernel.registers[bytes.index];
-  std::string type = ptx::sizeOf(source.type) == 8 ? "u64" : "u32";
   Instruction changed = instruction;
   changed.operands[which] = fresh();
-  Mutant &mutant =
-      add(Mistake::ChangeBytes, {with("shr", {type}, {fresh(), bytes, integer(1)}), changed},
-          {{"%mutated", source.type}, {"%differs", ptx::Type::Pred}});
-  mutant.probeBefore = {with("setp", {"ne", type}, {fresh(1), bytes, integer(0)}),
-                        trapWhere(fresh(1))};
+  Mutant &mutant = add(Mistake::ChangeBytes,
+                       {with("shr", {unsignedOf(source)}, {fresh(), bytes, integer(1)}), changed},
+                       {{"%mutated", source.type}});
+  probeNonzero(mutant, bytes);
+}
+
+void Operator::probeNonzero(Mutant &mutant, const Operand &bytes) const {
+  Operand differs = fresh(static_cast<int>(mutant.registers.size()));
+  mutant.registers.push_back({"%differs", ptx::Type::Pred});
+  std::string type = unsignedOf(kernel.registers[bytes.index]);
+  mutant.probeBefore = {with("setp", {"ne", type}, {differs, bytes, integer(0)}),
+                        trapWhere(differs)};
 }
 
 void Operator::changeBytes() {
@@ -184,7 +196,12 @@ void Operator::moveAddresses(Mistake mistake, int64_t bytes) {
     if (moved.kind != Operand::Kind::Address || moved.elements.size() > 1)
       continue;
     moved.offset += bytes;
-    replaceOperand(mistake, which, moved);
+    Mutant &mutant = replaceOperand(mistake, which, moved);
+    // Of a source that is not read, the address does not matter.
+    if (isCopy() && which == 1 && instruction.operands.size() > 3 &&
+        instruction.operands[3].kind == Operand::Kind::Register &&
+        kernel.registers[instruction.operands[3].index].type != ptx::Type::Pred)
+      probeNonzero(mutant, instruction.operands[3]);
   }
 }
 

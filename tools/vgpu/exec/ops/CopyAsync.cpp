@@ -27,6 +27,18 @@ void destinationsOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy,
   });
 }
 
+/// Addresses must be aligned even where nothing is read.
+void checkUnread(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t addresses[kWarpSize];
+  const auto *given = warp.lanes<uint64_t>(instruction.operands[1]);
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    addresses[lane] = given[lane] + static_cast<uint64_t>(instruction.immediate);
+  forLanes(lanes, [&](int lane) {
+    if (addresses[lane] % instruction.memory.bytes())
+      faultMisaligned(LaneMask{1} << lane, addresses, instruction.memory.bytes());
+  });
+}
+
 /// operands: destination, source, size of the source or predicate to ignore it
 Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint32_t bytes = instruction.memory.bytes();
@@ -51,6 +63,8 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     if (fromMemory == 0)
       reads &= ~(LaneMask{1} << lane);
   });
+  if (lanes != reads)
+    checkUnread(warp, instruction, lanes & ~reads);
   if (reads) {
     Accessed source;
     access(warp, instruction, 1, reads, AccessKind::Load, source);

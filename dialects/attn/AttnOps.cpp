@@ -1,6 +1,7 @@
 //===- AttnOps.cpp - what ODS cannot say of the operations ----------------===//
 #include "dialects/attn/AttnDialect.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #define GET_OP_CLASSES
@@ -140,6 +141,89 @@ LogicalResult ScoresOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShape
 }
 
 LogicalResult ScoresOp::verify() { return verifyScores(*this); }
+
+//===----------------------------------------------------------------------===//
+// linear_attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult LinearAttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
+                                                  Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  RankedTensorType q = tensorType(adaptor.getQ()), v = tensorType(adaptor.getV());
+  RankedTensorType state = tensorType(adaptor.getState());
+  bool isKnown = !q.isDynamicDim(2) && !v.isDynamicDim(2);
+  int64_t heads = isKnown ? std::max(q.getDimSize(2), v.getDimSize(2)) : ShapedType::kDynamic;
+  types.push_back(RankedTensorType::get({q.getDimSize(0), q.getDimSize(1), heads, v.getDimSize(3)},
+                                        q.getElementType()));
+  types.push_back(state);
+  return success();
+}
+
+LogicalResult LinearAttentionOp::reifyResultShapes(OpBuilder &builder,
+                                                   ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, getLoc(), getQ());
+  SmallVector<OpFoldResult> values = tensor::getMixedSizes(builder, getLoc(), getV());
+  AffineExpr n, m;
+  bindSymbols(builder.getContext(), n, m);
+  sizes[2] = affine::makeComposedFoldedAffineMax(
+      builder, getLoc(), AffineMap::get(0, 2, {n, m}, builder.getContext()), {sizes[2], values[2]});
+  sizes[3] = values[3];
+  shapes.push_back(sizes);
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getState()));
+  return success();
+}
+
+/// C2: one number of heads is a multiple of the other.
+static LogicalResult verifyMultiple(Operation *op, OperandDim many, OperandDim few) {
+  if (ShapedType::isDynamic(many.size()) || ShapedType::isDynamic(few.size()) ||
+      (few.size() != 0 && many.size() % few.size() == 0))
+    return success();
+  return op->emitOpError("requires the heads of ")
+         << many.name << " to be a multiple of those of " << few.name << ", but they are "
+         << many.size() << " and " << few.size();
+}
+
+LogicalResult LinearAttentionOp::verify() {
+  auto verifySame = [&](ArrayRef<std::pair<OperandDim, OperandDim>> pairs) {
+    return success(llvm::all_of(pairs, [&](auto pair) {
+      return succeeded(verifySameSize(*this, pair.first, pair.second));
+    }));
+  };
+  Value q = getQ(), k = getK(), v = getV(), state = getState();
+  // C1
+  if (failed(verifySame({{{"q", q, 0}, {"k", k, 0}},
+                         {{"q", q, 1}, {"k", k, 1}},
+                         {{"q", q, 3}, {"k", k, 3}},
+                         {{"q", q, 0}, {"v", v, 0}},
+                         {{"q", q, 1}, {"v", v, 1}},
+                         {{"state", state, 0}, {"q", q, 0}},
+                         {{"state", state, 1}, {"v", v, 2}},
+                         {{"state", state, 2}, {"q", q, 3}},
+                         {{"state", state, 3}, {"v", v, 3}}})))
+    return failure();
+  // C2
+  OperandDim queries{"q", q, 2}, states{"v", v, 2};
+  bool hasMoreStates = states.size() > queries.size();
+  if (failed(verifyMultiple(*this, hasMoreStates ? states : queries,
+                            hasMoreStates ? queries : states)) ||
+      failed(verifyMultiple(*this, states, {"k", k, 2})))
+    return failure();
+  // C3
+  if (Value decay = getDecay())
+    if (failed(verifySame({{{"decay", decay, 0}, {"q", q, 0}},
+                           {{"decay", decay, 1}, {"q", q, 1}},
+                           {{"decay", decay, 2}, {"v", v, 2}}})) ||
+        failed(verifyBroadcastSize(*this, {"decay", decay, 3}, {"q", q, 3})))
+      return failure();
+  if (Value beta = getBeta())
+    if (failed(verifySame({{{"beta", beta, 0}, {"q", q, 0}}, {{"beta", beta, 1}, {"q", q, 1}}})) ||
+        failed(verifyBroadcastSize(*this, {"beta", beta, 2}, {"v", v, 2})))
+      return failure();
+  // C4
+  Type element = tensorType(q).getElementType();
+  if (tensorType(k).getElementType() != element || tensorType(v).getElementType() != element)
+    return emitOpError("requires q, k and v of one element type");
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // cache_append

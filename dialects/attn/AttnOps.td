@@ -139,6 +139,56 @@ def Attn_ScoresOp : Attn_Op<"scores", [AttrSizedOperandSegments]> {
   }];
 }
 
+def Attn_LinearAttentionOp : Attn_Op<"linear_attention", [AttrSizedOperandSegments]> {
+  let summary = "Attention to a state of fixed size that every token updates";
+  let description = [{
+    `q` [B,S,N,D], `k` [B,S,K,D], `v` [B,S,M,E] and `state` [B,M,D,E] give the
+    result [B,S,H,E], H = max(N, M), and `present` [B,M,D,E], the state behind
+    the last token. Consecutive heads share where there are fewer: head h of the
+    result reads query head h / (H/N) and state h / (H/M), and state m reads key
+    head m / (M/K). Token t does, from S = `state` on,
+
+        Z = exp(`decay`[t]) * S              or S without a decay
+        u = `beta`[t] * (v[t] - k[t].Z)      or v[t] without a beta
+        S = Z + k[t] * u                     element [d,e]: Z[d,e] + k[t,d] * u[e]
+        result[t] = `scale` * q[t].S         the sum over d of q[t,d] * S[d,e]
+
+    which is the update rule that ONNX calls linear, gated (with `decay`), delta
+    (with `beta`) or gated_delta (with both). A decay [B,S,M,D|1] is one for each
+    row d of a state or for the state, a beta [B,S,M|1] for each state or for all.
+
+    Everything is computed in f32 (f64 when q is f64), and sums ascend from 0. S
+    is rounded to the type of `state` behind each token and before the token's
+    result reads it, so that tokens at once and tokens one after the other give
+    the same bits. The result is rounded once.
+
+    Constraints:
+    * (C1) q, k and v agree in B and S, q and k in D, and state in B, M, D and E
+      with them.
+    * (C2) N is a multiple of M or M of N; M is a multiple of K.
+    * (C3) `decay` is [B,S,M,D|1] and `beta` is [B,S,M|1].
+    * (C4) q, k and v have the same element type.
+
+    Example:
+    ```mlir
+    %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x8x64x32xf32>)
+         decay(%g : tensor<?x?x8x1xf16>) beta(%b : tensor<?x?x8xf16>) {scale = 0.125 : f64}
+         : tensor<?x?x4x64xf16>, tensor<?x?x4x64xf16>, tensor<?x?x8x32xf16>
+         -> tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+    ```
+  }];
+  let arguments = (ins FloatTensor<[4]>:$q, FloatTensor<[4]>:$k, FloatTensor<[4]>:$v,
+                       FloatTensor<[4]>:$state, Optional<FloatTensor<[4]>>:$decay,
+                       Optional<FloatTensor<[3]>>:$beta, F64Attr:$scale);
+  let results = (outs FloatTensor<[4]>:$result, FloatTensor<[4]>:$present);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `state` `(` $state `:` type($state) `)`
+    (`decay` `(` $decay^ `:` type($decay) `)`)? (`beta` `(` $beta^ `:` type($beta) `)`)? attr-dict
+    `:` type($q) `,` type($k) `,` type($v) `->` type($result) `,` type($present)
+  }];
+}
+
 def Attn_CacheAppendOp : Attn_Op<"cache_append", [DestinationStyleOpInterface]> {
   let summary = "A cache with new rows written behind its valid ones";
   let description = [{

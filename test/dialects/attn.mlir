@@ -21,6 +21,20 @@ func.func @scores(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x64xf32>) -> tensor<
   return %x : tensor<?x8x?x?xf32>
 }
 
+// CHECK-LABEL: func.func @linear_attention
+func.func @linear_attention(%q: tensor<?x?x4x64xf16>, %k: tensor<?x?x2x64xf16>, %v: tensor<?x?x8x32xf16>,
+                            %s: tensor<?x8x64x32xf32>, %g: tensor<?x?x8x1xf16>, %b: tensor<?x?x8xf16>)
+    -> (tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>) {
+  // CHECK: %[[LINEAR:.*]], %[[STATE:.*]] = attn.linear_attention %{{.*}}, %{{.*}}, %{{.*}} state(%{{.*}} : tensor<?x8x64x32xf32>) {scale = 1.000000e+00 : f64} : tensor<?x?x4x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x8x32xf16> -> tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+  %y, %s1 = attn.linear_attention %q, %k, %v state(%s : tensor<?x8x64x32xf32>) {scale = 1.0 : f64}
+       : tensor<?x?x4x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x8x32xf16> -> tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+  // CHECK: attn.linear_attention %{{.*}}, %{{.*}}, %[[LINEAR]] state(%[[STATE]] : tensor<?x8x64x32xf32>) decay(%{{.*}} : tensor<?x?x8x1xf16>) beta(%{{.*}} : tensor<?x?x8xf16>) {scale = 1.250000e-01 : f64} : tensor<?x?x4x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x8x32xf16> -> tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+  %z, %s2 = attn.linear_attention %q, %k, %y state(%s1 : tensor<?x8x64x32xf32>)
+       decay(%g : tensor<?x?x8x1xf16>) beta(%b : tensor<?x?x8xf16>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x8x32xf16> -> tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+  return %z, %s2 : tensor<?x?x8x32xf16>, tensor<?x8x64x32xf32>
+}
+
 // CHECK-LABEL: func.func @cache_append
 func.func @cache_append(%past: tensor<?x2x?x64xf32>, %new: tensor<?x?x2x64xf32>, %n: tensor<?xi64>,
                         %dest: tensor<?x2x?x64xf32>) -> tensor<?x2x?x64xf32> {
@@ -115,6 +129,76 @@ func.func @attention_c6(%q: tensor<?x?x8x64xf32>, %k: tensor<?x2x?x64xf16>) {
   // expected-error @below {{requires q, k and v of one element type}}
   %y = attn.attention %q, %k, %k {scale = 0.125 : f64}
        : tensor<?x?x8x64xf32>, tensor<?x2x?x64xf16>, tensor<?x2x?x64xf16> -> tensor<?x?x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c1_depth(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x48xf32>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x32xf32>) {
+  // expected-error @below {{requires dimension 3 of q and 3 of k to be equal, but they are 64 and 48}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x32xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x48xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c1_state(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf32>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x16xf32>) {
+  // expected-error @below {{requires dimension 3 of state and 3 of v to be equal, but they are 16 and 32}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x16xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x16xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c2(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf32>, %v: tensor<?x?x3x32xf32>,
+                               %s: tensor<?x3x64x32xf32>) {
+  // expected-error @below {{requires the heads of q to be a multiple of those of v, but they are 4 and 3}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x3x64x32xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x3x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x3x64x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c2_keys(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x4x64xf32>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x32xf32>) {
+  // expected-error @below {{requires the heads of v to be a multiple of those of k, but they are 2 and 4}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x32xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x4x64xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c3_decay(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf32>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x32xf32>, %g: tensor<?x?x2x32xf32>) {
+  // expected-error @below {{requires dimension 3 of decay to be 1 or dimension 3 of q, but it is 32 and that is 64}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x32xf32>) decay(%g : tensor<?x?x2x32xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c3_beta(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf32>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x32xf32>, %b: tensor<?x?x4xf32>) {
+  // expected-error @below {{requires dimension 2 of beta to be 1 or dimension 2 of v, but it is 4 and that is 2}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x32xf32>) beta(%b : tensor<?x?x4xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_attention_c4(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf16>, %v: tensor<?x?x2x32xf32>,
+                               %s: tensor<?x2x64x32xf32>) {
+  // expected-error @below {{requires q, k and v of one element type}}
+  %y, %present = attn.linear_attention %q, %k, %v state(%s : tensor<?x2x64x32xf32>) {scale = 0.125 : f64}
+       : tensor<?x?x4x64xf32>, tensor<?x?x2x64xf16>, tensor<?x?x2x32xf32> -> tensor<?x?x4x32xf32>, tensor<?x2x64x32xf32>
   return
 }
 

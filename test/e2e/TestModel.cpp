@@ -1,5 +1,6 @@
 #include "test/e2e/TestModel.h"
 
+#include "lib/weights/Quantize.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "moec/InitAll.h"
@@ -92,6 +93,9 @@ std::vector<double> toNumbers(const moec_tensor &tensor) {
     switch (tensor.type) {
     case MOEC_F32:
       numbers.push_back(static_cast<const float *>(tensor.data)[offset]);
+      break;
+    case MOEC_F16:
+      numbers.push_back(fromHalf(static_cast<const uint16_t *>(tensor.data)[offset]));
       break;
     case MOEC_F64:
       numbers.push_back(static_cast<const double *>(tensor.data)[offset]);

@@ -16,6 +16,10 @@ mlir::Value toQuantized(Emitter &e, mlir::Value value, mlir::Value zero, mlir::T
 /// An index from data: negative ones count from the end; outside is an error.
 mlir::Value checkedIndex(Emitter &e, mlir::Value given, mlir::OpFoldResult size);
 
+/// An input, called `name`, that must have the given sizes: an error where it is
+/// known not to, a check at run time where nothing is known.
+mlir::FailureOr<Tensor> shaped(Node &node, unsigned input, const llvm::Twine &name, Scalars shape);
+
 /// NumPy's matmul.
 Tensor matmul(Emitter &e, Tensor a, Tensor b);
 

@@ -28,6 +28,29 @@ def BindOutputsPass : Pass<"rt-bind-outputs", "mlir::ModuleOp"> {
                            "moec::rt::RtDialect"];
 }
 
+def PlaceResultsPass : Pass<"rt-place-results", "mlir::ModuleOp"> {
+  let summary = "Compute results where they are inserted";
+  let description = [{
+    Tensors that start as a `tensor.empty` and end inserted into another one, or
+    into an `rt.output`, start there. What leads to an output must not be needed
+    once it is overwritten, because nothing would keep it.
+
+    ```mlir
+    %e = tensor.empty(%d) : tensor<?xf32>
+    %y = linalg.exp ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>)
+    bufferization.materialize_in_destination %y in restrict writable %out
+    ```
+    becomes
+    ```mlir
+    %e = bufferization.to_tensor %out restrict writable
+    %y = linalg.exp ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>)
+    bufferization.materialize_in_destination %y in restrict writable %out
+    ```
+  }];
+  let dependentDialects = ["mlir::bufferization::BufferizationDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
+}
+
 def PlanMemoryPass : Pass<"rt-plan-memory", "mlir::ModuleOp"> {
   let summary = "Give buffers whose sizes follow from the inputs' sizes a place in one arena";
   let description = [{

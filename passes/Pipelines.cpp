@@ -85,7 +85,7 @@ void buildPlanPipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createBindOutputsPass());
   clean(pm);
   // A result's chain of destinations starts in the caller's memory.
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  pm.addPass(createPlaceResultsPass());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

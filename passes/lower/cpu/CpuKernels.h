@@ -46,6 +46,8 @@ mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewrit
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::LayerNormOp op);
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
+                                 attn::LinearAttentionOp op);
+mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::RmsNormOp op);
 mlir::LogicalResult selectKernel(CpuKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::RopeOp op);

@@ -47,7 +47,7 @@ struct SelectKernelsPass : impl::SelectKernelsPassBase<SelectKernelsPass> {
       llvm::TypeSwitch<Operation *>(op)
           .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::PermuteOp,
                 moe::RouteOp, attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp,
-                attn::RmsNormOp, attn::RopeOp>(
+                attn::LinearAttentionOp, attn::RmsNormOp, attn::RopeOp>(
               [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };

@@ -121,7 +121,7 @@ std::vector<Array> linearAttention(const Form &form, const std::vector<Array> &i
 }
 
 void expectFormula(const Form &form, double threshold = 3e-6) {
-  Program program(sourceOf(form));
+  Program program(sourceOf(form), "moec-decompose");
   ASSERT_TRUE(program.valid()) << sourceOf(form);
   std::mt19937 random(7);
   std::vector<Array> inputs = randomInputs(random, form);
@@ -164,7 +164,7 @@ TEST(LinearAttention, NarrowAndWideElementTypes) {
 
 TEST(LinearAttention, NoTokensKeepTheState) {
   Form form{.tokens = 0, .decayDepth = 1, .betaHeads = 2};
-  Program program(sourceOf(form));
+  Program program(sourceOf(form), "moec-decompose");
   ASSERT_TRUE(program.valid());
   std::mt19937 random(1);
   std::vector<Array> inputs = randomInputs(random, form), results = program.run(inputs);
@@ -184,7 +184,7 @@ std::vector<Array> part(const std::vector<Array> &inputs, const Array &state, in
 TEST(LinearAttention, AnySplitOfTheTokensAgreesBitForBit) {
   for (const char *stateType : {"f32", "f16"}) {
     Form form{.tokens = 23, .decayDepth = 6, .betaHeads = 2, .type = "f16", .stateType = stateType};
-    Program program(sourceOf(form));
+    Program program(sourceOf(form), "moec-decompose");
     ASSERT_TRUE(program.valid());
     for (unsigned seed = 0; seed < 20; ++seed) {
       std::mt19937 random(seed);

@@ -44,7 +44,8 @@ bool weighsValues(Value weights) {
 
 std::vector<AttentionBlock> findAttentionBlocks(ModuleOp module) {
   std::vector<AttentionBlock> blocks;
-  constexpr StringRef fused[] = {"Attention", "GroupQueryAttention", "MultiHeadAttention"};
+  constexpr StringRef fused[] = {"Attention", "GroupQueryAttention", "LinearAttention",
+                                 "MultiHeadAttention"};
   module.walk([&](onnx::NodeOp node) {
     if (llvm::is_contained(fused, node.getOpType()))
       blocks.push_back({node, true});

@@ -42,6 +42,19 @@ BlockArgument grownInput(Value result) {
   return startsAtZero ? dyn_cast<BlockArgument>(skipCasts(first.getSource())) : BlockArgument();
 }
 
+/// The input in whose place `result` comes: a state of fixed size that every
+/// token updates, or the end of what the input starts.
+BlockArgument replacedInput(Value result) {
+  result = skipCasts(result);
+  BlockArgument past;
+  if (auto attention = result.getDefiningOp<attn::LinearAttentionOp>();
+      attention && result == attention.getPresent())
+    past = dyn_cast<BlockArgument>(skipCasts(attention.getState()));
+  else if (auto end = result.getDefiningOp<tensor::ExtractSliceOp>())
+    past = grownInput(end.getSource());
+  return past && past.getType() == result.getType() ? past : BlockArgument();
+}
+
 /// Whether everything that depends on `past` is this append: the present then
 /// may take the memory of the past.
 bool isOnlyAppended(Value past, attn::CacheAppendOp append) {
@@ -83,14 +96,16 @@ struct DetectStatePass : impl::DetectStatePassBase<DetectStatePass> {
   }
 
   void mark(func::FuncOp main, OpOperand &result) {
-    BlockArgument past = grownInput(result.get());
+    BlockArgument grown = grownInput(result.get());
+    BlockArgument past = grown ? grown : replacedInput(result.get());
     if (!past || past.getOwner() != &main.front())
       return;
     Builder builder(&getContext());
     unsigned input = past.getArgNumber(), output = result.getOperandNumber();
     NamedAttrList pair(
         builder.getDictionaryAttr(builder.getNamedAttr("input", builder.getI64IntegerAttr(input))));
-    StringRef obstacle = obstacleTo(past, result.get());
+    StringRef obstacle =
+        grown ? obstacleTo(past, result.get()) : "it is replaced by each call, not appended to";
     if (!obstacle.empty()) {
       pair.set("why", builder.getStringAttr(obstacle));
       main.setResultAttr(output, "rt.plain", pair.getDictionary(&getContext()));

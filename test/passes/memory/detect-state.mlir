@@ -53,3 +53,19 @@ func.func @main(%past: tensor<?x8xf32>, %new: tensor<?x8xf32>, %dest: tensor<?x8
   %end = tensor.insert_slice %past into %dest[%n, 0] [%n, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
   return %present, %end : tensor<?x8xf32>, tensor<?x8xf32>
 }
+
+// -----
+
+// Recurrent states keep their size: a call returns what takes their place.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: tensor<?x2x64x32xf32> {rt.plain = {input = 2 : i64, why = "it is replaced by each call, not appended to"}}
+// CHECK-SAME: tensor<?x8x3xf32> {rt.plain = {input = 3 : i64, why = "it is replaced by each call, not appended to"}}
+func.func @main(%q: tensor<?x?x2x64xf32>, %v: tensor<?x?x2x32xf32>, %s: tensor<?x2x64x32xf32>, %p: tensor<?x8x3xf32>,
+                %x: tensor<?x8x?xf32>, %dest: tensor<?x8x?xf32>, %b: index, %t: index) -> (tensor<?x2x64x32xf32>, tensor<?x8x3xf32>) {
+  %y, %present = attn.linear_attention %q, %q, %v state(%s : tensor<?x2x64x32xf32>) {scale = 1.0 : f64}
+      : tensor<?x?x2x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x32xf32> -> tensor<?x?x2x32xf32>, tensor<?x2x64x32xf32>
+  %old = tensor.insert_slice %p into %dest[0, 0, 0] [%b, 8, 3] [1, 1, 1] : tensor<?x8x3xf32> into tensor<?x8x?xf32>
+  %all = tensor.insert_slice %x into %old[0, 0, 3] [%b, 8, %t] [1, 1, 1] : tensor<?x8x?xf32> into tensor<?x8x?xf32>
+  %end = tensor.extract_slice %all[0, 0, %t] [%b, 8, 3] [1, 1, 1] : tensor<?x8x?xf32> to tensor<?x8x3xf32>
+  return %present, %end : tensor<?x2x64x32xf32>, tensor<?x8x3xf32>
+}

@@ -81,6 +81,11 @@ private:
       if (has(inputs[i].weights) && node.in(inputs[i].weights).rank() != 3)
         return node.refuse("the experts' weights have 3 dimensions, but input ")
                << inputs[i].weights << " has " << node.in(inputs[i].weights).rank();
+    for (const MatrixInputs &matrix : inputs)
+      for (unsigned input : {matrix.scales, matrix.bias, matrix.zeroPoints})
+        if (has(input) && !has(matrix.weights))
+          return node.refuse("input ") << input << " belongs to the weights of input "
+                                       << matrix.weights << ", which are missing";
     return success();
   }
 

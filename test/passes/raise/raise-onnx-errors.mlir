@@ -107,3 +107,14 @@ func.func @main(%x: tensor<4x4xf32>) -> !onnx.unknown {
   %a = onnx.node domain "com.microsoft" "FusedGemm" version 1 parameters {activation = "ScaledTanh"} (%x, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> !onnx.unknown
   return %a : !onnx.unknown
 }
+
+// -----
+
+// A bias without its matrix has no meaning.
+func.func @main(%x: tensor<2x8xf32>, %l: tensor<2x4xf32>, %w1: tensor<4x6x8xf32>, %w2: tensor<4x8x6xf32>, %b3: tensor<4x6xf32>) -> !onnx.unknown {
+  %none = onnx.absent : none
+  // expected-error @below {{cannot raise MoE: input 7 belongs to the weights of input 6, which are missing}}
+  %a = onnx.node domain "com.microsoft" "MoE" version 1 parameters {k = 2 : i64} (%x, %l, %w1, %none, %w2, %none, %none, %b3)
+      : (tensor<2x8xf32>, tensor<2x4xf32>, tensor<4x6x8xf32>, none, tensor<4x8x6xf32>, none, none, tensor<4x6xf32>) -> !onnx.unknown
+  return %a : !onnx.unknown
+}

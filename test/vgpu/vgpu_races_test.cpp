@@ -11,9 +11,9 @@ namespace {
 
 using nlohmann::json;
 
-/// The text of kernels/races.ptx, or of its correct twin; lines keep their numbers.
-std::string racesText(bool isCorrect) {
-  std::ifstream file(VGPU_TEST_KERNELS "/races.ptx");
+/// The text of kernels/NAME.ptx, or of its correct twin; lines keep their numbers.
+std::string racesText(bool isCorrect, const std::string &name = "races") {
+  std::ifstream file(VGPU_TEST_KERNELS "/" + name + ".ptx");
   EXPECT_TRUE(file);
   std::string text;
   for (std::string line; std::getline(file, line); text += line + "\n") {
@@ -26,8 +26,8 @@ std::string racesText(bool isCorrect) {
 }
 
 /// The lines of a kernel that take part in its race.
-std::set<int> partiesOf(const std::string &kernel) {
-  std::istringstream text(racesText(false));
+std::set<int> partiesOf(const std::string &kernel, const std::string &file) {
+  std::istringstream text(racesText(false, file));
   std::set<int> lines;
   bool isInside = false;
   std::string line;
@@ -46,13 +46,14 @@ struct Case {
   unsigned blocks, threads;
   const char *kind = "race";
   const char *severity = "error";
+  const char *file = "races";
 };
 
 class Races : public GpuTest, public testing::WithParamInterface<Case> {
 protected:
   void run(bool isCorrect) {
     const Case &test = GetParam();
-    CUmodule module = loadText(racesText(isCorrect));
+    CUmodule module = loadText(racesText(isCorrect, test.file));
     Buffer<unsigned> out(1024);
     out.clear();
     GPU_CHECK(launch(kernel(module, test.kernel), {test.blocks}, {test.threads}, 0, out.address));
@@ -63,7 +64,7 @@ protected:
 TEST_P(Races, AreFoundAtTheirLines) {
   run(false);
   const Case &test = GetParam();
-  std::set<int> parties = partiesOf(test.kernel);
+  std::set<int> parties = partiesOf(test.kernel, test.file);
   json findings = json::parse(takeFindings());
   unsigned races = 0;
   for (const json &finding : findings) {
@@ -105,7 +106,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"missing_fence", 2, 32}, Case{"narrow_scope", 2, 32},
                     Case{"narrow_atomic", 2, 32}, Case{"last_block", 5, 32},
                     Case{"wide_and_narrow", 1, 32}, Case{"interleaved", 2, 32},
-                    Case{"whole_and_word", 1, 64}, Case{"early_arrival", 1, 32}),
+                    Case{"whole_and_word", 1, 64}, Case{"early_arrival", 1, 32},
+                    Case{"overwritten_by_copy", 1, 64, "race", "error", "async_races"},
+                    Case{"unawaited_copy", 1, 64, "race", "error", "async_races"}),
     [](const auto &info) { return std::string(info.param.kernel); });
 
 class StreamRaces : public GpuTest {

@@ -309,6 +309,10 @@ TEST_F(Wgmma, MissingProxyFenceIsFound) {
   expectFound("fence.proxy.async.shared::cta;", "", "asynchronous proxy");
 }
 
+TEST_F(Wgmma, MissingBarrierIsFound) {
+  expectFound("bar.sync 0;", "", "while another thread may write it");
+}
+
 TEST_F(Wgmma, AccumulatorInFlightIsFound) {
   expectFound("wgmma.wait_group", "add.u32 %d3, %d3, 1;\nwgmma.wait_group",
               "reads an accumulator of a wgmma that nobody has waited for");

@@ -13,6 +13,10 @@ public:
   /// Everything stamped up to `start` happened before the block.
   BlockClocks(Agent agent, Epochs &epochs, Time start, const std::vector<LaneMask> &warps);
 
+  /// A clock of one who knows no more than what happened before the block.
+  ClockRef initial() const {
+    return std::make_shared<Clock>(agent, static_cast<uint32_t>(lanes.size()), start);
+  }
   const Clock &of(uint32_t warp, int lane) const { return *clockOf(warp, lane); }
   /// The stamp of what the warp does now.
   Time epoch(uint32_t warp) const { return lanes[warp].epoch; }

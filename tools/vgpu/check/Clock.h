@@ -19,12 +19,16 @@ public:
   Clock(Agent owner, uint32_t warps, uint32_t known) : owner(owner), warps(warps, known) {}
 
   bool knows(Agent agent, uint32_t warp, LaneMask lanes, uint32_t time) const {
-    return (agent == owner && time <= warps[warp]) ||
+    return (agent == owner && warp < warps.size() && time <= warps[warp]) ||
            (sparse && knowsSparsely(agent, warp, lanes, time));
   }
   /// All stamps of its block up to this one are known.
   uint32_t floor() const;
 
+  /// Of the clock's own block, what is no warp: its number is larger than theirs.
+  void learnAgent(uint32_t number, uint32_t time) {
+    ownSparse()[key(owner, number, kWarpSize)] = time;
+  }
   void learnWarp(uint32_t warp, uint32_t time) { warps[warp] = std::max(warps[warp], time); }
   /// Single lanes of a warp of the clock's own block.
   void learnLanes(uint32_t warp, LaneMask lanes, uint32_t time);

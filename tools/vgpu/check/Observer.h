@@ -61,6 +61,16 @@ public:
   /// Lanes arrive at the mbarrier at a shared address, or have seen a phase end.
   virtual void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) {}
   virtual void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) {}
+  /// An asynchronous operation that the lane issues is going to access shared memory.
+  virtual void asyncBegins(Warp &, int lane, AccessKind kind, uint32_t begin, uint32_t end) {}
+  /// A bulk copy that the lane issued has written shared memory, which whoever waits
+  /// for its mbarrier knows.
+  virtual void asyncWritten(Warp &, int lane, const Instruction &, uint32_t begin, uint32_t end,
+                            uint32_t mbarrier) {}
+  /// Lanes have waited until an operation has read shared memory. Of warps that read
+  /// together (those of one `unit`), each waits.
+  virtual void asyncRead(Warp &, LaneMask lanes, const Instruction &, uint32_t begin, uint32_t end,
+                         uint32_t unit) {}
   /// A bulk copy that the lane issues touches global memory.
   virtual void bulkAccess(Warp &, int lane, AccessKind kind, uint64_t address, uint32_t bytes) {}
 };

@@ -62,6 +62,20 @@ public:
     first.bulkAccess(warp, lane, kind, address, bytes);
     second.bulkAccess(warp, lane, kind, address, bytes);
   }
+  void asyncBegins(Warp &warp, int lane, AccessKind kind, uint32_t begin, uint32_t end) override {
+    first.asyncBegins(warp, lane, kind, begin, end);
+    second.asyncBegins(warp, lane, kind, begin, end);
+  }
+  void asyncWritten(Warp &warp, int lane, const Instruction &instruction, uint32_t begin,
+                    uint32_t end, uint32_t mbarrier) override {
+    first.asyncWritten(warp, lane, instruction, begin, end, mbarrier);
+    second.asyncWritten(warp, lane, instruction, begin, end, mbarrier);
+  }
+  void asyncRead(Warp &warp, LaneMask lanes, const Instruction &instruction, uint32_t begin,
+                 uint32_t end, uint32_t unit) override {
+    first.asyncRead(warp, lanes, instruction, begin, end, unit);
+    second.asyncRead(warp, lanes, instruction, begin, end, unit);
+  }
 
 private:
   Observer &first, &second;

@@ -71,7 +71,8 @@ struct RaceChecker::BlockState : Observation {
   }
 
   BlockClocks clocks;
-  std::unique_ptr<SharedRaces> shared;              ///< if it has shared memory
+  std::unique_ptr<SharedRaces> shared; ///< if it has shared memory
+  AsyncRaces async;
   std::unordered_map<uint64_t, Location> locations; ///< of shared memory
   /// Who initialised an mbarrier, and what those that arrived at it knew.
   struct Mbarrier {
@@ -112,11 +113,12 @@ RaceChecker::BlockState &RaceChecker::stateOf(const Block &block) {
 std::unique_ptr<SharedRaces> RaceChecker::newShadow(const Block &block, uint32_t granuleBytes) {
   uint32_t bytes = block.sharedEnd - kSharedBase;
   auto warps = static_cast<uint32_t>(block.warps.size());
+  bool hasRanges = block.launch.program->traits.usesAsyncProxy;
   auto fitting = std::find_if(idleShadows.begin(), idleShadows.end(), [&](const auto &shadow) {
-    return shadow->fits(bytes, granuleBytes, warps);
+    return shadow->fits(bytes, granuleBytes, warps, hasRanges);
   });
   if (fitting == idleShadows.end())
-    return std::make_unique<SharedRaces>(bytes, granuleBytes, warps);
+    return std::make_unique<SharedRaces>(bytes, granuleBytes, warps, hasRanges);
   std::swap(*fitting, idleShadows.back());
   std::unique_ptr<SharedRaces> shadow = std::move(idleShadows.back());
   idleShadows.pop_back();
@@ -237,9 +239,12 @@ void RaceChecker::access(const MemoryAccess &access) {
     observeLocations(access, state);
   Reporter reporter(*this, access);
   auto line = static_cast<uint32_t>(access.instruction.source->line);
-  if (isShared)
+  if (isShared) {
     state.shared->access(access, line, state.clocks, reporter);
-  else
+    if (!state.async.isEmpty())
+      checkAsync(access, state);
+  }
+  if (!isShared)
     global.access(access, {state.clocks, line, reporter});
   if (!isWeak && access.kind != AccessKind::Load)
     publish(access, state);
@@ -281,12 +286,9 @@ void RaceChecker::checkInitialized(Warp &warp, LaneMask lanes, uint32_t address,
     if (isSelf || state.clocks.of(warp.index, lane)
                       .knows(state.clocks.agent, barrier.initWarp, by, barrier.initTime))
       continue;
-    uint64_t addresses[kWarpSize] = {};
-    addresses[lane] = address;
-    MemoryAccess access{kind, ptx::Space::Shared,  Order::Relaxed, Scope::Block,    false,
-                        8,    LaneMask{1} << lane, addresses,      *warp.current(), warp};
-    return report(access, {lane, address, true, Strength::Weak, state.clocks.agent,
-                           barrier.initWarp, by, barrier.initLine});
+    return reportAt(warp, lane, kind, Order::Relaxed, address,
+                    {lane, address, true, Strength::Weak, state.clocks.agent, barrier.initWarp, by,
+                     barrier.initLine});
   }
 }
 
@@ -301,6 +303,67 @@ void RaceChecker::mbarrierWait(Warp &warp, LaneMask lanes, uint32_t address) {
   BlockState &state = stateOf(warp.block);
   if (const ClockRef &clock = state.mbarriers[address].arrived)
     state.clocks.acquire(warp.index, lanes, warp.live(), *clock);
+}
+
+/// A conflict of one lane with what is not in an access of its own.
+void RaceChecker::reportAt(Warp &warp, int lane, AccessKind kind, Order order, uint64_t address,
+                           const Conflict &conflict) {
+  uint64_t addresses[kWarpSize] = {};
+  addresses[lane] = address;
+  report({kind, ptx::Space::Shared, order, Scope::Block, false, 8, LaneMask{1} << lane, addresses,
+          *warp.current(), warp},
+         conflict);
+}
+
+/// What the lanes of an access do not know of asynchronous operations.
+void RaceChecker::checkAsync(const MemoryAccess &access, const BlockState &state) {
+  bool isWrite = access.kind != AccessKind::Load;
+  uint32_t low = ~0u, high = 0, warp = access.warp.index;
+  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
+    auto address = static_cast<uint32_t>(access.addresses[std::countr_zero(rest)]);
+    low = std::min(low, address), high = std::max(high, address + access.bytes);
+  }
+  if (!state.async.conflict({low, high}, isWrite, warp, access.lanes, state.clocks))
+    return;
+  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
+    int lane = std::countr_zero(rest);
+    auto address = static_cast<uint32_t>(access.addresses[lane]);
+    if (std::optional<Conflict> found = state.async.conflict(
+            {address, address + access.bytes}, isWrite, warp, LaneMask{1} << lane, state.clocks))
+      return report(access, *found);
+  }
+}
+
+void RaceChecker::asyncBegins(Warp &warp, int lane, AccessKind kind, uint32_t begin, uint32_t end) {
+  BlockState &state = stateOf(warp.block);
+  bool isWrite = kind != AccessKind::Load;
+  std::optional<Conflict> found =
+      state.shared->conflictIn(begin, end, isWrite, warp.index, lane, state.clocks);
+  if (!found)
+    found =
+        state.async.conflict({begin, end}, isWrite, warp.index, LaneMask{1} << lane, state.clocks);
+  if (found)
+    reportAt(warp, lane, kind, Order::Weak, found->address, *found);
+}
+
+void RaceChecker::asyncWritten(Warp &warp, int lane, const Instruction &instruction, uint32_t begin,
+                               uint32_t end, uint32_t mbarrier) {
+  BlockState &state = stateOf(warp.block);
+  Time time = epochs.tick();
+  state.async.written(
+      {begin, end}, mbarrier, time,
+      {warp.index, static_cast<uint32_t>(instruction.source->line), LaneMask{1} << lane});
+  ClockRef &arrived = state.mbarriers[mbarrier].arrived;
+  if (!arrived)
+    arrived = state.clocks.initial();
+  writable(arrived).learnAgent(state.async.agentOf(mbarrier), time);
+}
+
+void RaceChecker::asyncRead(Warp &warp, LaneMask lanes, const Instruction &instruction,
+                            uint32_t begin, uint32_t end, uint32_t unit) {
+  BlockState &state = stateOf(warp.block);
+  state.async.read({begin, end}, unit, state.clocks.epoch(warp.index),
+                   {warp.index, static_cast<uint32_t>(instruction.source->line), lanes});
 }
 
 /// As the issuing lane's own access; a reduction is atomic.

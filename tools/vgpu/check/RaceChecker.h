@@ -3,6 +3,7 @@
 // was: in shared memory between lanes, in global memory also between blocks,
 // kernels and streams.
 
+#include "check/AsyncRaces.h"
 #include "check/GlobalRaces.h"
 #include "exec/Launch.h"
 
@@ -29,6 +30,11 @@ public:
   void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) override;
   void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) override;
   void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
+  void asyncBegins(Warp &, int lane, AccessKind, uint32_t begin, uint32_t end) override;
+  void asyncWritten(Warp &, int lane, const Instruction &, uint32_t begin, uint32_t end,
+                    uint32_t mbarrier) override;
+  void asyncRead(Warp &, LaneMask lanes, const Instruction &, uint32_t begin, uint32_t end,
+                 uint32_t unit) override;
 
 private:
   class Reporter;
@@ -66,6 +72,9 @@ private:
   static void add(Location &location, Publication publication);
   void publish(const MemoryAccess &access, BlockState &state);
   std::unordered_map<uint64_t, Location> &locationsOf(const MemoryAccess &, BlockState &);
+  void checkAsync(const MemoryAccess &access, const BlockState &state);
+  void reportAt(Warp &warp, int lane, AccessKind kind, Order order, uint64_t address,
+                const Conflict &conflict);
   void checkInitialized(Warp &warp, LaneMask lanes, uint32_t address, AccessKind kind);
   void report(const MemoryAccess &access, const Conflict &conflict);
   std::string describe(const Conflict &conflict) const;

@@ -18,9 +18,10 @@ template <class V> bool isAny(const V &mask) {
 
 } // namespace
 
-SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps)
+SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges)
     : granuleBytes(granuleBytes), granules(countOf(bytes, granuleBytes)),
-      writes(new Writes[granules / kTogether + 1]()), reads(warps) {}
+      pages(hasRanges ? bytes / kPageBytes + 1 : 0), writes(new Writes[granules / kTogether + 1]()),
+      reads(warps) {}
 
 /// Records that the lanes of the masks access four granules. False, with nothing
 /// done, if something may be too recent for the clocks' floor. Stamps are
@@ -192,6 +193,64 @@ void SharedRaces::accessLane(const MemoryAccess &access, int lane, const Access 
   }
 }
 
+/// Whether anything in the page may be too recent for the clocks' floor.
+bool SharedRaces::isRecent(uint32_t page, const Access &now) const {
+  const Page &newest = pages[page];
+  return newest.write > now.floor || (now.writes && newest.read > now.floor);
+}
+
+void SharedRaces::notePages(const MemoryAccess &access, const Access &now) {
+  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
+    auto address = static_cast<uint32_t>(access.addresses[std::countr_zero(rest)]) - kSharedBase;
+    Page &page = pages[address / kPageBytes];
+    (now.writes ? page.write : page.read) = now.epoch;
+  }
+}
+
+std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bool isWrite,
+                                                uint32_t warp, int lane,
+                                                const BlockClocks &clocks) const {
+  Access now{clocks,
+             warp,
+             0,
+             isWrite,
+             Strength::Weak,
+             clocks.epoch(warp),
+             std::max(clocks.floor(warp), birth),
+             std::max(clocks.ownKnown(warp), birth)};
+  Time knownTime = 0; // of the last writer that the lane knows, and its warp
+  uint32_t knownWarp = 0;
+  auto isKnown = [&](uint32_t granule) {
+    const Writes &written = writesOf(granule);
+    uint32_t index = granule % kTogether, writer = written.writer[index] >> 7;
+    Time time = written.time[index];
+    if (isWrite && written.lastRead[index] > now.floor)
+      return false;
+    if (time <= now.floor || (time == knownTime && writer == knownWarp))
+      return true;
+    if (!clocks.of(warp, lane).knows(clocks.agent, writer, kAllLanes, time))
+      return false;
+    knownTime = time, knownWarp = writer;
+    return true;
+  };
+  begin -= kSharedBase, end -= kSharedBase;
+  while (begin < end) {
+    uint32_t page = begin / kPageBytes, stop = std::min(end, (page + 1) * kPageBytes);
+    for (uint32_t granule = begin / granuleBytes; granule * granuleBytes < stop; ++granule) {
+      if (!isRecent(page, now))
+        break;
+      if (isKnown(granule))
+        continue;
+      if (std::optional<Conflict> found = conflict(granule, lane, now)) {
+        found->address = kSharedBase + granule * granuleBytes;
+        return found;
+      }
+    }
+    begin = stop;
+  }
+  return std::nullopt;
+}
+
 void SharedRaces::access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
                          Conflicts &conflicts) {
   uint32_t warp = access.warp.index;
@@ -207,6 +266,8 @@ void SharedRaces::access(const MemoryAccess &access, uint32_t line, const BlockC
              std::max(clocks.ownKnown(warp), birth)};
   for (LaneMask rest = lanesInDoubt(access, now); rest; rest &= rest - 1)
     accessLane(access, std::countr_zero(rest), now, conflicts);
+  if (!pages.empty())
+    notePages(access, now);
 }
 
 } // namespace vgpu

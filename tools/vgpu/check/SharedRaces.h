@@ -57,12 +57,13 @@ protected:
 
 class SharedRaces {
 public:
-  SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps);
+  /// With `hasRanges`, `conflictIn` may be called.
+  SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges);
 
   /// Whether it could be the shadow of such a block.
-  bool fits(uint32_t bytes, uint32_t granuleBytes, uint32_t warps) const {
+  bool fits(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges) const {
     return this->granuleBytes == granuleBytes && granules == countOf(bytes, granuleBytes) &&
-           reads.size() == warps;
+           reads.size() == warps && pages.empty() != hasRanges;
   }
   /// For another block: what is stamped up to now is forgotten.
   void reuse(Time now) { birth = now; }
@@ -70,6 +71,11 @@ public:
   /// Remembers the access, after reporting the first conflict of each lane.
   void access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
               Conflicts &conflicts);
+
+  /// What the lane does not know to have happened in [begin, end), if it writes or
+  /// reads there; nothing is remembered.
+  std::optional<Conflict> conflictIn(uint32_t begin, uint32_t end, bool isWrite, uint32_t warp,
+                                     int lane, const BlockClocks &clocks) const;
 
 private:
   static constexpr uint32_t kTogether = 4;
@@ -94,6 +100,14 @@ private:
     Time epoch, floor, ownKnown;
   };
 
+  /// The newest accesses to some memory, so that ranges are looked through fast.
+  static constexpr uint32_t kPageBytes = 1024;
+  struct Page {
+    Time write = 0, read = 0;
+  };
+
+  bool isRecent(uint32_t page, const Access &now) const;
+  void notePages(const MemoryAccess &access, const Access &now);
   static uint32_t countOf(uint32_t bytes, uint32_t granuleBytes) {
     return (bytes + granuleBytes - 1) / granuleBytes;
   }
@@ -107,6 +121,7 @@ private:
   void recordRead(uint32_t granule, int lane, const Access &now);
 
   const uint32_t granuleBytes, granules;
+  std::vector<Page> pages;
   Time birth = 0; ///< of the block: older stamps are another's
   std::unique_ptr<Writes[]> writes;
   std::vector<std::unique_ptr<Reads[]>> reads; ///< by warp; null until it reads

@@ -12,6 +12,9 @@ using Direction = Flights::Direction;
 
 namespace {
 
+/// Of reads by single lanes, as observers count them: warpgroups have smaller numbers.
+constexpr uint32_t kFirstSingleUnit = 64;
+
 /// Most copies are of 16 bytes, which need no call.
 inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
   typedef uint64_t Unit __attribute__((vector_size(16), aligned(1)));
@@ -234,6 +237,9 @@ void Asynchrony::issue(BulkCopy copy) {
     copy.group = bulkGroup(*copy.warp, copy.lane);
   }
   flights.checkProxy(*copy.warp, copy.lane, copy.range, isLoad ? "overwrites" : "reads");
+  if (Observer *observer = block.machine.observer)
+    observer->asyncBegins(*copy.warp, copy.lane, isLoad ? AccessKind::Store : AccessKind::Load,
+                          copy.range.begin, copy.range.end);
   copy.flight = flights.begin(*copy.warp, copy.lane, isLoad ? Direction::Writes : Direction::Reads,
                               {copy.range});
   bulkCopies.push_back(std::move(copy));
@@ -275,6 +281,9 @@ void Asynchrony::execute(BulkCopy &copy) {
           to[byte] = static_cast<uint8_t>(copy.fill >> 8 * ((shared + byte) % 8));
     });
   flights.end(copy.flight);
+  if (Observer *observer = block.machine.observer)
+    observer->asyncWritten(*copy.warp, copy.lane, *copy.instruction, copy.range.begin,
+                           copy.range.end, copy.barrier);
   barriers.at(copy.barrier).state.completeBytes(copy.range.end - copy.range.begin);
 }
 
@@ -290,6 +299,10 @@ void Asynchrony::waitForBulk(Warp &warp, LaneMask lanes, uint32_t allowed, bool 
                   uint64_t{copy.group} + allowed < bulkGroup(warp, copy.lane);
     if (!isMine)
       continue;
+    if (Observer *observer = block.machine.observer)
+      observer->asyncRead(
+          warp, LaneMask{1} << copy.lane, *copy.instruction, copy.range.begin, copy.range.end,
+          kFirstSingleUnit + warp.index * kWarpSize + static_cast<uint32_t>(copy.lane));
     if (isRead) {
       capture(copy);
       continue;

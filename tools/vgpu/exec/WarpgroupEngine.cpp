@@ -130,6 +130,9 @@ void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
     flights.checkProxy(warp, 0, {begin, end}, "wgmma reads");
     ranges.push_back({begin, end});
   }
+  if (Observer *observer = block.machine.observer)
+    for (auto [begin, end] : footprintOf(tile).hulls)
+      observer->asyncBegins(warp, 0, AccessKind::Load, begin, end);
   tile.flight = flights.begin(warp, 0, Flights::Direction::Reads, std::move(ranges));
 }
 
@@ -218,6 +221,9 @@ bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
     Tile &tile = tileOf(warp, sequence);
     if (tile.remaining-- == kWarps) // the group is one unit: it is done for all of it
       flights.end(tile.flight);
+    if (Observer *observer = block.machine.observer)
+      for (auto [begin, end] : footprintOf(tile).hulls)
+        observer->asyncRead(warp, kAllLanes, *tile.instruction, begin, end, warp.index / kWarps);
     if (!tile.remaining)
       dropFirst(groups[warp.index / kWarps]);
     state.operations.pop_front();

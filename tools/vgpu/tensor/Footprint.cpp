@@ -31,6 +31,16 @@ void addRanges(std::vector<uint32_t> units, Footprint &footprint) {
   }
 }
 
+void addHulls(Footprint &footprint) {
+  constexpr uint32_t kMostApart = 2 * 128; // the first of a row of 128 bytes, the last of the next
+  for (auto range : footprint.ranges) {
+    if (!footprint.hulls.empty() && range.first < footprint.hulls.back().second + kMostApart)
+      footprint.hulls.back().second = range.second;
+    else
+      footprint.hulls.push_back(range);
+  }
+}
+
 } // namespace
 
 const Footprint &Footprints::of(const Plan &plan, uint64_t descriptorA, uint64_t descriptorB) {
@@ -48,6 +58,7 @@ const Footprint &Footprints::of(const Plan &plan, uint64_t descriptorA, uint64_t
   std::vector<uint32_t> units = footprint.a;
   units.insert(units.end(), footprint.b.begin(), footprint.b.end());
   addRanges(std::move(units), footprint);
+  addHulls(footprint);
   return footprint;
 }
 

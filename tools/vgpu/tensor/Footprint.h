@@ -17,6 +17,8 @@ struct Footprint {
   std::vector<uint32_t> a, b;
   /// [begin, end), ascending, as few as possible.
   std::vector<std::pair<uint32_t, uint32_t>> ranges;
+  /// As `ranges`, with the gaps in rows of a swizzle filled.
+  std::vector<std::pair<uint32_t, uint32_t>> hulls;
 };
 
 /// Of one device, by plan and descriptors.

@@ -174,9 +174,12 @@ private:
   /// The last `reach` inputs; slot j of a window of W those up to token
   /// T - W + j, zeros without one.
   Tensor present(const Tensor &inputs) {
+    Scalars shape = sequence(reach);
+    // A slice of size 0 behind the last input would be out of bounds.
+    if (isConstantIntValue(reach, 0) && !window)
+      return e.tensor(e.empty(shape, x.elementType), x.elementType, shape);
     if (!window)
       return sliceDim(e, inputs, axis(), tokens, reach);
-    Scalars shape = sequence(reach);
     shape.insert(shape.begin(), e.size(window));
     return e.generate(shape, x.elementType, [&](Emitter &e, ValueRange indices) {
       Value count = e.add(e.sub(e.index(tokens), e.index(window - 1)), indices[0]);

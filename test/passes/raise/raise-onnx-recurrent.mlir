@@ -70,3 +70,15 @@ func.func @main(%x: tensor<?x6x?xf32> {onnx.dims = ["B", 6, "T"]}, %w: tensor<6x
        : (tensor<?x6x?xf32>, tensor<6x1x4xf32>, tensor<6xf32>, tensor<?x6x9xf32>) -> (!onnx.unknown, !onnx.unknown)
   return %y#0, %y#1 : !onnx.unknown, !onnx.unknown
 }
+
+// -----
+
+// A kernel of one tap reaches no further back: its state is empty.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[NONE:.*]] = tensor.empty() : tensor<2x6x0xf32>
+// CHECK: return %{{.*}}, %[[NONE]]
+func.func @main(%x: tensor<2x6x8xf32>, %w: tensor<6x1x1xf32>) -> (!onnx.unknown, !onnx.unknown) {
+  %y:2 = onnx.node "CausalConvWithState" version 27 (%x, %w)
+       : (tensor<2x6x8xf32>, tensor<6x1x1xf32>) -> (!onnx.unknown, !onnx.unknown)
+  return %y#0, %y#1 : !onnx.unknown, !onnx.unknown
+}

@@ -4,6 +4,16 @@
 
 include "mlir/Pass/PassBase.td"
 
+def CleanPass : Pass<"moec-clean", "mlir::ModuleOp"> {
+  let summary = "Canonicalise functions, and share their common subexpressions";
+  let description = [{
+    What canonicalisation and the elimination of common subexpressions do, but
+    without `kernels` only to host code: a finished kernel is many times larger,
+    and there is nothing left to do in it.
+  }];
+  let options = [Option<"kernels", "kernels", "bool", "true", "clean kernels too">];
+}
+
 def BindOutputsPass : Pass<"rt-bind-outputs", "mlir::ModuleOp"> {
   let summary = "Write the results of @main where the caller wants them";
   let description = [{

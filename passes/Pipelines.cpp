@@ -17,9 +17,10 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-void clean(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+enum class Scope { everything, hostCode };
+
+void clean(OpPassManager &pm, Scope scope) {
+  pm.addPass(createCleanPass({scope == Scope::everything}));
 }
 
 struct TargetOptions : PassPipelineOptions<TargetOptions> {
@@ -49,7 +50,7 @@ void registerStage(StringRef name, StringRef description) {
 
 void buildRaisePipeline(OpPassManager &pm) {
   pm.addPass(createRaiseOnnxPass());
-  clean(pm);
+  clean(pm, Scope::everything);
   pm.addPass(createVerifyStagePass({Stage::raise}));
 }
 
@@ -62,7 +63,7 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createDetectStatePass());
   // Rows of one expert are multiplied together.
   pm.addPass(createScheduleExpertsPass());
-  clean(pm);
+  clean(pm, Scope::everything);
   if (target.isDevice())
     pm.addPass(createSelectCudaKernelsPass({target.chip, target.weights, target.activations}));
   else
@@ -70,9 +71,9 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
   // What no kernel computes is computed by its decomposition.
   pm.addPass(createDecomposePass());
   // Shape arithmetic folds first: what is static decides what can fuse.
-  clean(pm);
+  clean(pm, Scope::everything);
   pm.addPass(createFuseElementwisePass());
-  clean(pm);
+  clean(pm, Scope::hostCode);
   pm.addPass(createVerifyStagePass({Stage::fuse}));
 }
 
@@ -83,7 +84,7 @@ void buildFusePipeline(OpPassManager &pm, const Target &target) {
 void buildPlanPipeline(OpPassManager &pm, const Target &target) {
   // Results are computed where the caller wants them; sizes come first.
   pm.addPass(createBindOutputsPass());
-  clean(pm);
+  clean(pm, Scope::hostCode);
   // A result's chain of destinations starts in the caller's memory.
   pm.addPass(createPlaceResultsPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -93,16 +94,16 @@ void buildPlanPipeline(OpPassManager &pm, const Target &target) {
   bufferize.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
-  clean(pm);
+  clean(pm, Scope::hostCode);
   // A buffer allocated once is not allocated in every iteration.
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   if (target.isDevice())
     pm.addPass(createBindConstantsPass());
   pm.addPass(createOutlineKernelsPass({target.isDevice()}));
-  clean(pm);
+  clean(pm, Scope::everything);
   // Sizes that follow from the inputs share one arena; the others the heap.
   pm.addPass(createPlanMemoryPass());
-  clean(pm);
+  clean(pm, Scope::hostCode);
   // What is left on the heap is released when its last owner goes.
   bufferization::buildBufferDeallocationPipeline(pm, {});
   pm.addPass(createVerifyStagePass({Stage::plan, target.isDevice()}));
@@ -127,8 +128,6 @@ void buildEmitPipeline(OpPassManager &pm, const Target &target) {
   pm.addPass(createLowerHostPass());
   pm.addPass(createLowerKernelSignaturesPass());
 
-  VectorTransferToSCFOptions transfers;
-  pm.addPass(createConvertVectorToSCFPass(transfers.enableFullUnroll()));
   pm.addPass(memref::createExpandOpsPass());
   pm.addPass(createLowerExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());
@@ -151,7 +150,8 @@ void buildEmitPipeline(OpPassManager &pm, const Target &target) {
   if (target.isDevice())
     pm.addPass(createConvertNVVMToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
-  clean(pm);
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
   pm.addPass(createVerifyStagePass({Stage::emit}));
 }
 

@@ -9,6 +9,7 @@
 #include "lib/kernels/cpu/Chip.h"
 #include "lib/weights/WeightsFile.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "llvm/Support/FileSystem.h"
@@ -74,8 +75,10 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
   stateContribSemantics(module, options.contribSemantics);
   for (auto [number, stage] : llvm::enumerate(kStages)) {
     PassManager pm(module.getContext());
+    // A stage is verified as a whole; moec-opt verifies after every pass.
+    pm.enableVerifier(false);
     stage.build(pm, {options.target, options.chip, options.weights, options.activations});
-    if (failed(pm.run(module)))
+    if (failed(pm.run(module)) || failed(verify(module)))
       return failure();
     if (!options.dumpIrFolder.empty() &&
         failed(dump(module, options.dumpIrFolder, number + 1, stage.name)))

@@ -1,7 +1,9 @@
 //===- FuseElementwise.cpp - element by element chains become one loop ----===//
 #include "passes/Passes.h"
 
+#include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -36,8 +38,11 @@ struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> 
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
     tensor::populateFoldTensorEmptyPatterns(patterns, /*foldSingleUseOnly=*/false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+    FrozenRewritePatternSet frozen(std::move(patterns));
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function->hasAttr(rt::LaunchOp::kKernelAttr) &&
+          failed(applyPatternsGreedily(function, frozen)))
+        return signalPassFailure();
   }
 };
 

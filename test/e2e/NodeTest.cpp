@@ -25,21 +25,26 @@ struct TensorFile {
   HostTensor tensor;
 };
 
+/// The process's context: to load the dialects takes as long as to compile a
+/// small case.
+MLIRContext &sharedContext() {
+  static MLIRContext context(
+      [] {
+        DialectRegistry registry;
+        registerAllDialects(registry);
+        return registry;
+      }(),
+      MLIRContext::Threading::DISABLED);
+  return context;
+}
+
 class Case {
 public:
-  explicit Case(StringRef folder) : folder(folder) {
-    DialectRegistry registry;
-    registerAllDialects(registry);
-    context.appendDialectRegistry(registry);
-    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
-      if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-        return;
-      errors += errors.empty() ? "" : "; ";
-      if (auto name = dyn_cast<NameLoc>(diagnostic.getLocation()))
-        errors += name.getName().str() + ": ";
-      errors += diagnostic.str();
-    });
-  }
+  explicit Case(StringRef folder)
+      : folder(folder), context(sharedContext()), handler(&context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+            note(diagnostic);
+        }) {}
 
   std::string run(Mode mode, StringRef dumpFolder);
 
@@ -49,13 +54,20 @@ private:
     llvm::sys::path::append(path, file);
     return path.str().str();
   }
+  void note(Diagnostic &diagnostic) {
+    errors += errors.empty() ? "" : "; ";
+    if (auto name = dyn_cast<NameLoc>(diagnostic.getLocation()))
+      errors += name.getName().str() + ": ";
+    errors += diagnostic.str();
+  }
   std::string failure(StringRef what) const { return errors.empty() ? what.str() : errors; }
 
   FailureOr<TensorFile> readTensor(const std::string &name);
   FailureOr<std::vector<TensorFile>> readTensors(StringRef prefix);
 
   std::string folder, errors;
-  MLIRContext context{MLIRContext::Threading::DISABLED};
+  MLIRContext &context;
+  ScopedDiagnosticHandler handler;
 };
 
 FailureOr<TensorFile> Case::readTensor(const std::string &name) {

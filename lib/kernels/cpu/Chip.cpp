@@ -33,8 +33,11 @@ constexpr StringLiteral kUsed[] = {"sse3",         "ssse3",
 bool isNative(StringRef name) { return name == "native"; }
 
 std::optional<StringMap<bool>> featuresOf(StringRef name) {
-  if (isNative(name))
-    return sys::getHostCPUFeatures();
+  if (isNative(name)) {
+    // Under a hypervisor, each of the processor's answers costs microseconds.
+    static const StringMap<bool> features = sys::getHostCPUFeatures();
+    return features;
+  }
   if (X86::parseArchX86(name, /*Only64Bit=*/true) == X86::CK_None)
     return std::nullopt;
   SmallVector<StringRef> list;

@@ -61,6 +61,16 @@ def PlaceResultsPass : Pass<"rt-place-results", "mlir::ModuleOp"> {
                            "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
 }
 
+def ReleaseHeapPass : Pass<"rt-release-heap", "mlir::ModuleOp"> {
+  let summary = "Release buffers that are left on the heap when their last owner goes";
+  let description = [{
+    Upstream's ownership-based deallocation. Most models leave nothing on the
+    heap, and save the time of its passes.
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect",
+                           "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect"];
+}
+
 def PlanMemoryPass : Pass<"rt-plan-memory", "mlir::ModuleOp"> {
   let summary = "Give buffers whose sizes follow from the inputs' sizes a place in one arena";
   let description = [{

@@ -3,7 +3,6 @@
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
@@ -104,8 +103,7 @@ void buildPlanPipeline(OpPassManager &pm, const Target &target) {
   // Sizes that follow from the inputs share one arena; the others the heap.
   pm.addPass(createPlanMemoryPass());
   clean(pm, Scope::hostCode);
-  // What is left on the heap is released when its last owner goes.
-  bufferization::buildBufferDeallocationPipeline(pm, {});
+  pm.addPass(createReleaseHeapPass());
   pm.addPass(createVerifyStagePass({Stage::plan, target.isDevice()}));
 }
 

@@ -23,7 +23,7 @@ config.substitutions.append(("%python", sys.executable))
 if shutil.which("ptxas"):
     config.available_features.add("ptxas")
 # Of the model whose memory is measured: 4300 is one with a tensor of 2 GiB.
-config.substitutions.append(("%megabytes", os.environ.get("MOEC_TEST_MEGABYTES", "800")))
+config.substitutions.append(("%megabytes", os.environ.get("MOEC_TEST_MEGABYTES", "600")))
 # Models are written as text: %encode-onnx < TEXT > MODEL.onnx
 schema = os.path.join(config.test_source_root, "lib/import/Inputs/onnx.proto")
 config.substitutions.append(

@@ -16,6 +16,7 @@
 
 namespace moec {
 
+class EvaluatedWeights;
 class JitModule;
 
 struct CompileOptions {
@@ -57,10 +58,13 @@ inline constexpr llvm::StringLiteral kGeneratingCode = "generating code";
 
 /// Takes a module in the onnx dialect (or any later stage) through all stages
 /// to the LLVM dialect.
-/// `observe`, if given, sees the module after each stage.
+/// `observe`, if given, sees the module after each stage. With `evaluated`, what
+/// depends on weights alone is computed now; it holds the results until the
+/// weights are written (lib/compiler/EvaluateWeights.h).
 using StageObserver = std::function<void(llvm::StringRef stage, mlir::ModuleOp module)>;
 mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module, const CompileOptions &options,
-                                const StageObserver &observe = {});
+                                const StageObserver &observe = {},
+                                EvaluatedWeights *evaluated = nullptr);
 
 /// Machine code of a model, whose weights are in a file.
 struct CompiledCode {
@@ -117,5 +121,7 @@ private:
 /// runtime.h at once. Null after an error.
 std::unique_ptr<CompiledModel> compileInProcess(mlir::ModuleOp module,
                                                 const CompileOptions &options);
+/// The same for a module that has been lowered.
+std::unique_ptr<CompiledModel> loadLowered(mlir::ModuleOp module, const CompileOptions &options);
 
 } // namespace moec

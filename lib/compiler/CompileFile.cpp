@@ -4,6 +4,7 @@
 #include "lib/codegen/ArtifactFile.h"
 #include "lib/codegen/LinkShared.h"
 #include "lib/compiler/CompileReport.h"
+#include "lib/compiler/EvaluateWeights.h"
 #include "lib/import/Import.h"
 #include "lib/inspect/ModelReport.h"
 #include "lib/weights/FileSlices.h"
@@ -169,7 +170,8 @@ LogicalResult compileFile(StringRef output, EmitFormat format, const CompileOpti
     blocks = describeBlocks(model);
     compileReport.model(std::move(model));
   };
-  if (failed(lowerToLlvm(*module, options, observe)))
+  EvaluatedWeights evaluated;
+  if (failed(lowerToLlvm(*module, options, observe, &evaluated)))
     return failure();
   compileReport.lowered(*module);
   PendingFiles files;

@@ -6,6 +6,7 @@
 #include "lib/codegen/Metadata.h"
 #include "lib/codegen/ObjectCode.h"
 #include "lib/codegen/PtxCode.h"
+#include "lib/compiler/EvaluateWeights.h"
 #include "lib/kernels/cpu/Chip.h"
 #include "lib/weights/WeightsFile.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -33,6 +34,10 @@ constexpr Stage kStages[] = {
     {"plan", buildPlanPipeline},
     {"emit", buildEmitPipeline},
 };
+
+/// Weights are evaluated while they are tensors, before kernels are selected that
+/// pack them.
+constexpr StringRef kEvaluatedAfter = "raise";
 
 LogicalResult dump(ModuleOp module, StringRef folder, size_t number, StringRef stage) {
   SmallString<128> path(folder);
@@ -69,7 +74,7 @@ llvm::json::Object describeOperands(const CompileOptions &options) {
 }
 
 LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
-                          const StageObserver &observe) {
+                          const StageObserver &observe, EvaluatedWeights *evaluated) {
   if (failed(checkTarget(module, options)))
     return failure();
   stateContribSemantics(module, options.contribSemantics);
@@ -85,6 +90,8 @@ LogicalResult lowerToLlvm(ModuleOp module, const CompileOptions &options,
       return failure();
     if (observe)
       observe(stage.name, module);
+    if (evaluated && stage.name == kEvaluatedAfter && failed(evaluated->evaluate(module, options)))
+      return failure();
   }
   return success();
 }
@@ -213,8 +220,13 @@ CompiledModel::~CompiledModel() { (void)llvm::sys::fs::remove(weightsPath); }
 const moec_module_v1 *CompiledModel::module() const { return code->module(); }
 
 std::unique_ptr<CompiledModel> compileInProcess(ModuleOp module, const CompileOptions &options) {
-  if (failed(lowerToLlvm(module, options)))
+  EvaluatedWeights evaluated;
+  if (failed(lowerToLlvm(module, options, {}, &evaluated)))
     return nullptr;
+  return loadLowered(module, options);
+}
+
+std::unique_ptr<CompiledModel> loadLowered(ModuleOp module, const CompileOptions &options) {
   SmallString<128> weightsPath;
   if (std::error_code error =
           llvm::sys::fs::createTemporaryFile("moec", "safetensors", weightsPath)) {

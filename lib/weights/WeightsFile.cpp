@@ -198,13 +198,16 @@ private:
         [&](ArrayRef<char> bytes) { emit(bytes, digest); });
   }
 
-  /// A file of the model's folder, or the model itself; stays open.
+  /// A file of the model's folder, the model itself, or one that the compiler made
+  /// (by its absolute path); stays open.
   Expected<const FileSlices *> open(StringRef file) {
     auto known = files.find(file);
     if (known != files.end())
       return &known->second;
     SmallString<128> path(modelPath);
-    if (!file.empty()) {
+    if (sys::path::is_absolute(file)) {
+      path = file;
+    } else if (!file.empty()) {
       sys::path::remove_filename(path);
       sys::path::append(path, file);
     }

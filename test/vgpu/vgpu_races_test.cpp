@@ -2,6 +2,7 @@
 // found in the same kernel when it is correct.
 #include "Gpu.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -110,6 +111,36 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"overwritten_by_copy", 1, 64, "race", "error", "async_races"},
                     Case{"unawaited_copy", 1, 64, "race", "error", "async_races"}),
     [](const auto &info) { return std::string(info.param.kernel); });
+
+// --- Proxies: what mbarriers and barriers order still needs a fence.
+
+class Proxies : public GpuTest {
+protected:
+  void run(const std::string &text) {
+    Buffer<unsigned> out(1024);
+    out.clear();
+    GPU_CHECK(launch(kernel(loadText(text), "overwritten_by_copy"), {1}, {64}, 0, out.address));
+    GPU_CHECK(cuCtxSynchronize());
+  }
+};
+
+TEST_F(Proxies, ACopyOverWhatWasLoadedNeedsAFence) {
+  std::string text = racesText(true, "async_races");
+  run(text);
+  EXPECT_EQ(takeFindings(), "[]");
+  const std::string fence = "fence.proxy.async;";
+  size_t at = text.find(fence, text.find("st.global"));
+  ASSERT_NE(at, std::string::npos);
+  run(text.erase(at, fence.size()));
+  json findings = json::parse(takeFindings());
+  ASSERT_EQ(findings.size(), 1u);
+  const char *proxies = std::getenv("VGPU_PROXIES");
+  EXPECT_EQ(findings[0]["kind"], "proxy");
+  EXPECT_EQ(findings[0]["severity"], proxies ? "error" : "note");
+  EXPECT_EQ(findings[0]["instruction"],
+            "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes");
+  EXPECT_EQ(findings[0]["other"], "the load of warp 0, lane 3"); // of the first 16 bytes
+}
 
 class StreamRaces : public GpuTest {
 protected:

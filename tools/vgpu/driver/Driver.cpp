@@ -67,6 +67,8 @@ CUresult Driver::initialize() {
   for (int ordinal = 0; ordinal < count; ++ordinal)
     devices.push_back(std::make_unique<Device>(ordinal, *model, bytes ? bytes : model->memoryBytes,
                                                findings, console));
+  for (const auto &device : devices)
+    device->machine.hasStrictProxies = environment("VGPU_PROXIES", "") == "strict";
   if (!environment("VGPU_COUNTERS", "").empty())
     for (const auto &device : devices)
       beginCounting(*device);

@@ -236,12 +236,12 @@ void Asynchrony::issue(BulkCopy copy) {
   } else {
     copy.group = bulkGroup(*copy.warp, copy.lane);
   }
-  flights.checkProxy(*copy.warp, copy.lane, copy.range, isLoad ? "overwrites" : "reads");
+  Direction direction = isLoad ? Direction::Writes : Direction::Reads;
+  flights.checkProxy(*copy.warp, copy.lane, copy.range, direction, isLoad ? "overwrites" : "reads");
   if (Observer *observer = block.machine.observer)
     observer->asyncBegins(*copy.warp, copy.lane, isLoad ? AccessKind::Store : AccessKind::Load,
                           copy.range.begin, copy.range.end);
-  copy.flight = flights.begin(*copy.warp, copy.lane, isLoad ? Direction::Writes : Direction::Reads,
-                              {copy.range});
+  copy.flight = flights.begin(*copy.warp, copy.lane, direction, {copy.range});
   bulkCopies.push_back(std::move(copy));
 }
 

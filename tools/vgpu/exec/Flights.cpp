@@ -4,19 +4,21 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace vgpu {
 
 Flights::Flights(Block &block, bool tracksProxies)
     : block(block), tracksProxies(tracksProxies), marks(block.sharedEnd),
       readers(block.sharedEnd / kUnit + 1),
-      writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0),
+      writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
 void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string message,
-                     uint64_t address, std::string other) const {
+                     uint64_t address, std::string other, Severity severity) const {
   Finding finding;
   finding.kind = kind;
+  finding.severity = severity;
   finding.message = std::move(message);
   finding.site = warp.site(lane);
   finding.address = address;
@@ -135,16 +137,17 @@ void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uin
            std::string(isLoad ? "reads " : "writes ") + std::string(what), addresses[lane],
            describe(addresses[lane]));
   }
-  if (tracksProxies && !isLoad)
-    remember(warp, lanes, addresses, bytes);
+  if (tracksProxies)
+    remember(isLoad ? loaders : writers, {time, warp.index * kWarpSize}, lanes, addresses, bytes);
 }
 
-void Flights::remember(const Warp &warp, LaneMask lanes, const uint64_t *addresses,
-                       uint32_t bytes) {
+/// `by` is the warp's first lane.
+void Flights::remember(std::vector<Accessor> &accessors, Accessor by, LaneMask lanes,
+                       const uint64_t *addresses, uint32_t bytes) {
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     for (uint64_t unit = addresses[lane] / kUnit; unit * kUnit < addresses[lane] + bytes; ++unit)
-      writers[unit] = {time, warp.index * kWarpSize + static_cast<uint32_t>(lane)};
+      accessors[unit] = {by.time, by.thread + static_cast<uint32_t>(lane)};
   }
 }
 
@@ -154,27 +157,35 @@ void Flights::fence(const Warp &warp, LaneMask lanes) {
     fences[warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(rest))] = time;
 }
 
-void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, std::string_view verb) {
-  if (!tracksProxies)
-    return;
+/// Reports the first of them without a fence. What was looked at is settled.
+void Flights::checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane,
+                           SharedRange range, std::string message, Severity severity,
+                           std::string_view access) {
   uint32_t issuer = warp.index * kWarpSize + static_cast<uint32_t>(lane);
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
-    Writer &writer = writers[unit];
-    if (writer.time == 0)
+    Accessor accessor = std::exchange(accessors[unit], Accessor());
+    if (accessor.time == 0 || isFenced(accessor, issuer))
       continue;
-    bool isVisible = hasFenced(writer.thread, writer.time) || hasFenced(issuer, writer.time);
-    if (!isVisible)
-      report(warp, lane, FindingKind::Proxy,
-             std::string(verb) +
-                 " through the asynchronous proxy what an ordinary store wrote, without "
-                 "fence.proxy.async between them",
-             unit * kUnit,
-             "the store of warp " + std::to_string(writer.thread / kWarpSize) + ", lane " +
-                 std::to_string(writer.thread % kWarpSize));
-    writer.time = 0; // settled, or reported
-    if (!isVisible)
-      return;
+    return report(warp, lane, FindingKind::Proxy,
+                  message + ", without fence.proxy.async between them", unit * kUnit,
+                  "the " + std::string(access) + " of warp " +
+                      std::to_string(accessor.thread / kWarpSize) + ", lane " +
+                      std::to_string(accessor.thread % kWarpSize),
+                  severity);
   }
+}
+
+/// That a copy overwrites what was loaded is common where an mbarrier orders the two,
+/// and hardware waits: it is an error only where all that PTX asks for is asked for.
+void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, Direction direction,
+                         std::string_view verb) {
+  if (!tracksProxies)
+    return;
+  std::string start = std::string(verb) + " through the asynchronous proxy what an ordinary ";
+  checkEarlier(writers, warp, lane, range, start + "store wrote", Severity::Error, "store");
+  if (direction == Direction::Writes)
+    checkEarlier(loaders, warp, lane, range, start + "load read",
+                 block.machine.hasStrictProxies ? Severity::Error : Severity::Note, "load");
 }
 
 void Flights::markBarrier(uint32_t address) {

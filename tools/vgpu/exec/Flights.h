@@ -41,9 +41,11 @@ public:
 
   /// fence.proxy.async.
   void fence(const Warp &warp, LaneMask lanes);
-  /// Reports bytes that were written by ordinary stores and are now touched by
-  /// the asynchronous proxy, without a fence of the writer or of the issuer.
-  void checkProxy(const Warp &warp, int lane, SharedRange range, std::string_view verb);
+  /// Reports bytes that were written by ordinary stores and are now read or written
+  /// by the asynchronous proxy, and bytes that were read by ordinary loads and are
+  /// now written, without a fence of that thread or of the issuer between them.
+  void checkProxy(const Warp &warp, int lane, SharedRange range, Direction direction,
+                  std::string_view verb);
   /// Whether this lane has fenced since `time`; for what is not in the marks.
   uint32_t now() const { return time; }
   bool hasFenced(uint32_t thread, uint32_t since) const { return fences[thread] > since; }
@@ -52,7 +54,7 @@ public:
   void unmarkBarrier(uint32_t address);
 
   void report(const Warp &warp, int lane, FindingKind kind, std::string message, uint64_t address,
-              std::string other = "") const;
+              std::string other = "", Severity severity = Severity::Error) const;
 
 private:
   static constexpr uint32_t kUnit = 16;
@@ -65,7 +67,8 @@ private:
     int lane;
     bool isDone = false;
   };
-  struct Writer {
+  /// An ordinary access.
+  struct Accessor {
     uint32_t time = 0, thread = 0;
   };
 
@@ -73,7 +76,13 @@ private:
   void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
   std::string describe(uint64_t address) const;
-  void remember(const Warp &warp, LaneMask lanes, const uint64_t *addresses, uint32_t bytes);
+  static void remember(std::vector<Accessor> &accessors, Accessor by, LaneMask lanes,
+                       const uint64_t *addresses, uint32_t bytes);
+  bool isFenced(const Accessor &accessor, uint32_t issuer) const {
+    return hasFenced(accessor.thread, accessor.time) || hasFenced(issuer, accessor.time);
+  }
+  void checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane, SharedRange range,
+                    std::string message, Severity severity, std::string_view access);
 
   Block &block;
   bool tracksProxies;
@@ -81,10 +90,10 @@ private:
 
   std::deque<Flight> flights; ///< by number; the first is not done
   uint64_t firstFlight = 1;
-  std::vector<uint8_t> marks;    ///< of each byte
-  std::vector<uint16_t> readers; ///< of each unit
-  std::vector<Writer> writers;   ///< the last one, of each unit
-  std::vector<uint32_t> fences;  ///< the time of each thread's last fence
+  std::vector<uint8_t> marks;             ///< of each byte
+  std::vector<uint16_t> readers;          ///< of each unit
+  std::vector<Accessor> writers, loaders; ///< the last ones, of each unit
+  std::vector<uint32_t> fences;           ///< the time of each thread's last fence
   uint32_t time = 1;
 };
 

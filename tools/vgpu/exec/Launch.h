@@ -45,6 +45,8 @@ struct Machine {
   bool interleavesBlocks = false;
   uint64_t runs = 0; ///< counts the grids that were executed
   tensor::Footprints footprints{};
+  /// A bulk copy may not overwrite what was loaded before a fence.proxy.async.
+  bool hasStrictProxies = false;
   /// Only counts matter: tensor instructions leave their results as they are.
   bool skipsTensorArithmetic = false;
   uint64_t mostBlocks = ~uint64_t{0}; ///< of a grid that are executed: its first

@@ -127,7 +127,7 @@ void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
                   "a matrix descriptor leads outside of the block's shared memory, which ends at " +
                       std::to_string(block.sharedEnd),
                   -1, begin < kSharedBase ? begin : std::max(begin, block.sharedEnd / 16 * 16));
-    flights.checkProxy(warp, 0, {begin, end}, "wgmma reads");
+    flights.checkProxy(warp, 0, {begin, end}, Flights::Direction::Reads, "wgmma reads");
     ranges.push_back({begin, end});
   }
   if (Observer *observer = block.machine.observer)

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -85,6 +86,12 @@ uint64_t digestOf(const DeviceMemory &memory) {
   return hash.get();
 }
 
+/// A crash is the parent's to tell, whatever the program does about its own.
+void leaveSignalsAlone() {
+  for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT})
+    std::signal(number, SIG_DFL);
+}
+
 void limitTime(double seconds) {
   itimerval timer{};
   timer.it_value.tv_sec = static_cast<time_t>(seconds);
@@ -152,6 +159,7 @@ MutationRun::Outcome MutationRun::run(Context &context, const Stream &stream, co
   auto *told = new (shared) Outcome;
   pid_t child = fork();
   if (child == 0) {
+    leaveSignalsAlone();
     limitTime(limitSeconds);
     runHere(context, stream, kernel, launch, source, seed, *told);
     _exit(0);

@@ -196,12 +196,16 @@ void Operator::moveAddresses(Mistake mistake, int64_t bytes) {
     if (moved.kind != Operand::Kind::Address || moved.elements.size() > 1)
       continue;
     moved.offset += bytes;
-    Mutant &mutant = replaceOperand(mistake, which, moved);
     // Of a source that is not read, the address does not matter.
-    if (isCopy() && which == 1 && instruction.operands.size() > 3 &&
-        instruction.operands[3].kind == Operand::Kind::Register &&
-        kernel.registers[instruction.operands[3].index].type != ptx::Type::Pred)
-      probeNonzero(mutant, instruction.operands[3]);
+    const Operand *read = isCopy() && which == 1 && instruction.operands.size() > 3
+                              ? &instruction.operands[3]
+                              : nullptr;
+    if (read && read->kind == Operand::Kind::Integer && read->bits == 0)
+      continue;
+    Mutant &mutant = replaceOperand(mistake, which, moved);
+    if (read && read->kind == Operand::Kind::Register &&
+        kernel.registers[read->index].type != ptx::Type::Pred)
+      probeNonzero(mutant, *read);
   }
 }
 

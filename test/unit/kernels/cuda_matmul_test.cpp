@@ -1,10 +1,7 @@
 // Products by blocks of threads are right for every type of weights and rows,
 // and a row's bits depend neither on the tile nor on the rows around it.
 // MOEC_TEST_CHIP says what they are compiled for.
-#include "lib/kernels/cuda/Matmul.h"
-#include "test/unit/kernels/device_program.h"
-#include "test/unit/kernels/matmul_cases.h"
-#include "gtest/gtest.h"
+#include "test/unit/kernels/cuda_matmul_cases.h"
 #include <cmath>
 
 using namespace mlir;
@@ -12,14 +9,6 @@ using namespace moec;
 using namespace moec::test;
 
 namespace {
-
-struct Operands {
-  WeightType weights;
-  moec_element_type rows = MOEC_F32;
-  int64_t block = 0;
-  WeightType scales = WeightType::f32;
-  bool hasZeros = false;
-};
 
 std::vector<Operands> allOperands() {
   using enum WeightType;
@@ -33,85 +22,8 @@ std::vector<Operands> allOperands() {
   return list;
 }
 
-class CudaMatmulTest : public testing::Test {
-protected:
-  CudaMatmulTest() { context.loadDialect<moe::MoeDialect>(); }
-
-  Type typeOf(moec_element_type type) {
-    Builder b(&context);
-    return type == MOEC_F32   ? Type(b.getF32Type())
-           : type == MOEC_F16 ? Type(b.getF16Type())
-                              : Type(b.getBF16Type());
-  }
-
-  cuda::Matmul matmulOf(const Operands &operands, int64_t groups, int64_t n, int64_t k,
-                        GateRows gate = GateRows::none) {
-    PackedLayout layout{groups, n, k, cuda::kPanel, gate, operands.weights};
-    layout.together = cuda::Matmul::columnsOfWord(operands.weights);
-    layout.block = operands.block;
-    cuda::Matmul matmul{.layout = layout,
-                        .x = typeOf(operands.rows),
-                        .y = typeOf(MOEC_F32),
-                        .scales = operands.scales,
-                        .hasZeros = operands.hasZeros};
-    EXPECT_TRUE(matmul.isSupported());
-    return matmul;
-  }
-
-  static MatrixTypes matricesOf(const cuda::Matmul &matmul) {
-    return {matmul.layout, matmul.scales,
-            matmul.hasZeros ? std::optional(WeightType::int8) : std::nullopt};
-  }
-
-  /// The kernel with the tile of a size, alone.
-  static std::unique_ptr<DeviceProgram> programOf(cuda::Matmul matmul, cuda::TileSize size) {
-    matmul.tile = matmul.tileOf(size);
-    // Types of the kernel's own context are not those of the program's.
-    std::string text = launchText(
-        [&](OpBuilder &builder) {
-          cuda::declareSharedMemory(builder, builder.getUnknownLoc());
-          cuda::Matmul known = inContext(matmul, builder);
-          func::FuncOp kernel = known.build(builder);
-          if (func::FuncOp variant = known.buildForHopper(builder))
-            cuda::addVariant(kernel, variant, "sm_90a");
-          return kernel;
-        },
-        matmul.hasRows ? 1 : 0,
-        [&](OpBuilder &builder, Value rows) {
-          return matmul.grid(builder, builder.getUnknownLoc(), rows);
-        });
-    return std::make_unique<DeviceProgram>(text, testedCudaChip());
-  }
-
-  static cuda::Matmul inContext(cuda::Matmul matmul, Builder &b) {
-    auto translate = [&](Type type) {
-      return type.isF32()   ? Type(b.getF32Type())
-             : type.isF16() ? Type(b.getF16Type())
-                            : Type(b.getBF16Type());
-    };
-    matmul.x = translate(matmul.x);
-    matmul.y = translate(matmul.y);
-    if (moe::ActivationAttr given = matmul.activation)
-      matmul.activation =
-          moe::ActivationAttr::get(b.getContext(), given.getFunction(), given.getGate(),
-                                   given.getAlpha(), given.getBeta(), given.getLimit());
-    return matmul;
-  }
-
-  /// Of sums in f32; and of integers, whose sums are scaled.
-  static constexpr double kLimit = 1e-10;
-
-  MLIRContext context;
-  std::mt19937 random{20240611};
-};
-
-constexpr cuda::TileSize kSizes[] = {cuda::TileSize::few, cuda::TileSize::some,
-                                     cuda::TileSize::many};
-
-std::vector<Array> join(std::vector<Array> list, const std::vector<Array> &more) {
-  list.insert(list.end(), more.begin(), more.end());
-  return list;
-}
+/// Of sums in f32; and of integers, whose sums are scaled.
+constexpr double kLimit = 1e-10;
 
 /// Odd sizes: the last panel, word, block and tile are parts; rows of 203
 /// columns begin where no vector can be read, rows of 200 where one can; 192

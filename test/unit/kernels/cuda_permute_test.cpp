@@ -48,7 +48,7 @@ TEST(CudaPermuteTest, SlotsAreSortedStably) {
     DeviceProgram program(permute(experts, topK), testedCudaChip());
     ASSERT_TRUE(program.valid());
     // -1 is no expert, and neither is a number past the last.
-    for (int64_t tokens : {0, 1, 33, 700})
+    for (int64_t tokens : {0, 1, 33, 700, 2100})
       expectSorted(program, experts, randomIntegers(random, {tokens, topK}, -1, experts, MOEC_I32));
     expectSorted(program, experts, zeros({130, topK}, MOEC_I32));
   }

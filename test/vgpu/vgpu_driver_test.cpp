@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 #include <thread>
 
@@ -342,6 +343,36 @@ TEST_F(DriverApi, TwoDimensionalCopies) {
   for (int i = 0; i < 40; ++i)
     EXPECT_EQ(to[i], i % 10 == 3 || i % 10 == 4 ? 99 : i);
   GPU_CHECK(cuMemFree_v2(address));
+}
+
+// A box of 3 × 2 × 2 bytes out of 5 × 4 × 3, to another place of such memory.
+TEST_F(DriverApi, ThreeDimensionalCopies) {
+  constexpr size_t kWidth = 5, kHeight = 4, kDepth = 3, kBytes = kWidth * kHeight * kDepth;
+  std::vector<char> from(kBytes);
+  std::iota(from.begin(), from.end(), 0);
+  Buffer<char> device(std::vector<char>(kBytes, 99));
+  CUDA_MEMCPY3D copy{};
+  copy.srcMemoryType = CU_MEMORYTYPE_HOST;
+  copy.srcHost = from.data();
+  copy.dstMemoryType = CU_MEMORYTYPE_UNIFIED;
+  copy.dstDevice = device.address;
+  copy.srcPitch = copy.dstPitch = kWidth;
+  copy.srcHeight = copy.dstHeight = kHeight;
+  copy.srcXInBytes = 2, copy.srcY = 1, copy.srcZ = 1;
+  copy.dstXInBytes = 1, copy.dstY = 2, copy.dstZ = 0;
+  copy.WidthInBytes = 3, copy.Height = 2, copy.Depth = 2;
+  GPU_CHECK(cuMemcpy3D_v2(&copy));
+  std::vector<char> to = device.get();
+  for (size_t z = 0; z < kDepth; ++z)
+    for (size_t y = 0; y < kHeight; ++y)
+      for (size_t x = 0; x < kWidth; ++x) {
+        bool isInBox = x >= 1 && x < 4 && y >= 2 && z < 2;
+        EXPECT_EQ(to[(z * kHeight + y) * kWidth + x],
+                  isInBox ? from[((z + 1) * kHeight + y - 1) * kWidth + x + 1] : 99);
+      }
+  copy.Height = 4; // its last rows are beyond the memory
+  copy.dstZ = 1;
+  EXPECT_EQ(cuMemcpy3DAsync_v2(&copy, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
 // The driver stages pageable memory: the program may reuse it at once.

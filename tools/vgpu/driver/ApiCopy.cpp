@@ -87,52 +87,88 @@ CUresult copyToHost(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
   return isPageable ? cuStreamSynchronize(stream) : result;
 }
 
-// --- Two dimensions
+// --- Boxes
 
-bool sideOf(CUmemorytype type, const void *hostAddress, CUdeviceptr deviceAddress, size_t x,
-            size_t y, size_t pitch, Place &place) {
-  uint64_t offset = y * pitch + x;
+/// One side of a copy of a box: where it begins, and from row to row and from slice
+/// to slice.
+struct Side {
+  Place place;
+  size_t pitch, slice;
+
+  size_t offset(size_t row, size_t depth) const { return depth * slice + row * pitch; }
+};
+
+struct Extent {
+  size_t width, height, depth;
+  bool isEmpty() const { return !width || !height || !depth; }
+};
+
+std::optional<Place> placeOf(CUmemorytype type, const void *hostAddress,
+                             CUdeviceptr deviceAddress) {
   switch (type) {
   case CU_MEMORYTYPE_HOST:
-    place = {reinterpret_cast<uint64_t>(hostAddress) + offset, false};
-    return hostAddress != nullptr;
+    return hostAddress ? std::optional(Place{reinterpret_cast<uint64_t>(hostAddress), false})
+                       : std::nullopt;
   case CU_MEMORYTYPE_DEVICE:
-    place = {deviceAddress + offset, true};
-    return true;
+    return Place{deviceAddress, true};
   case CU_MEMORYTYPE_UNIFIED:
-    place = {deviceAddress + offset, false};
-    return true;
+    return Place{deviceAddress, false};
   default:
-    return false;
+    return std::nullopt;
   }
 }
 
-CUresult copy2D(const CUDA_MEMCPY2D *request, CUstream handle) {
+/// Rows and slices may not overlap, and all of the box is memory.
+bool isValid(const Context &context, const Side &side, const Extent &extent) {
+  if (extent.height > 1 && side.pitch < extent.width)
+    return false;
+  if (extent.depth > 1 && side.slice < side.offset(extent.height - 1, 0) + extent.width)
+    return false;
+  return isValid(context, side.place,
+                 side.offset(extent.height - 1, extent.depth - 1) + extent.width);
+}
+
+CUresult copyBox(CUstream handle, const Side &to, const Side &from, const Extent &extent) {
   return inStream(handle, [&](Driver &driver, Context &context, Stream &stream) -> CUresult {
-    if (!request)
-      return CUDA_ERROR_INVALID_VALUE;
-    Place to, from;
-    if (!sideOf(request->dstMemoryType, request->dstHost, request->dstDevice, request->dstXInBytes,
-                request->dstY, request->dstPitch, to) ||
-        !sideOf(request->srcMemoryType, request->srcHost, request->srcDevice, request->srcXInBytes,
-                request->srcY, request->srcPitch, from))
-      return CUDA_ERROR_INVALID_VALUE;
-    size_t width = request->WidthInBytes, height = request->Height;
-    size_t toPitch = request->dstPitch, fromPitch = request->srcPitch;
-    if (!width || !height)
+    if (extent.isEmpty())
       return CUDA_SUCCESS;
-    if (height > 1 && (toPitch < width || fromPitch < width))
-      return CUDA_ERROR_INVALID_VALUE;
-    if (!isValid(context, to, (height - 1) * toPitch + width) ||
-        !isValid(context, from, (height - 1) * fromPitch + width))
+    if (!isValid(context, to, extent) || !isValid(context, from, extent))
       return CUDA_ERROR_INVALID_VALUE;
     DeviceMemory &memory = context.device.memory;
     return submitAction(driver, context, stream, CU_GRAPH_NODE_TYPE_MEMCPY, [=, &driver, &memory] {
-      for (size_t row = 0; row < height; ++row)
-        moveBytes(driver, memory, to.address + row * toPitch, from.address + row * fromPitch,
-                  width);
+      for (size_t slice = 0; slice < extent.depth; ++slice)
+        for (size_t row = 0; row < extent.height; ++row)
+          moveBytes(driver, memory, to.place.address + to.offset(row, slice),
+                    from.place.address + from.offset(row, slice), extent.width);
     });
   });
+}
+
+CUresult copy2D(const CUDA_MEMCPY2D *request, CUstream handle) {
+  if (!request)
+    return CUDA_ERROR_INVALID_VALUE;
+  std::optional<Place> to = placeOf(request->dstMemoryType, request->dstHost, request->dstDevice);
+  std::optional<Place> from = placeOf(request->srcMemoryType, request->srcHost, request->srcDevice);
+  if (!to || !from)
+    return CUDA_ERROR_INVALID_VALUE;
+  to->address += request->dstY * request->dstPitch + request->dstXInBytes;
+  from->address += request->srcY * request->srcPitch + request->srcXInBytes;
+  return copyBox(handle, {*to, request->dstPitch, 0}, {*from, request->srcPitch, 0},
+                 {request->WidthInBytes, request->Height, 1});
+}
+
+CUresult copy3D(const CUDA_MEMCPY3D *request, CUstream handle) {
+  if (!request || request->srcLOD || request->dstLOD)
+    return CUDA_ERROR_INVALID_VALUE;
+  std::optional<Place> to = placeOf(request->dstMemoryType, request->dstHost, request->dstDevice);
+  std::optional<Place> from = placeOf(request->srcMemoryType, request->srcHost, request->srcDevice);
+  if (!to || !from)
+    return CUDA_ERROR_INVALID_VALUE;
+  Side target{*to, request->dstPitch, request->dstPitch * request->dstHeight};
+  Side source{*from, request->srcPitch, request->srcPitch * request->srcHeight};
+  target.place.address += target.offset(request->dstY, request->dstZ) + request->dstXInBytes;
+  source.place.address += source.offset(request->srcY, request->srcZ) + request->srcXInBytes;
+  return copyBox(handle, target, source, {request->WidthInBytes, request->Height, request->Depth});
 }
 
 // --- Fills
@@ -193,6 +229,13 @@ VGPU_API CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *request) {
 }
 VGPU_API CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *request, CUstream stream) {
   return copy2D(request, stream);
+}
+
+VGPU_API CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *request) {
+  return finishDefault(copy3D(request, nullptr));
+}
+VGPU_API CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *request, CUstream stream) {
+  return copy3D(request, stream);
 }
 
 VGPU_API CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {

@@ -29,7 +29,7 @@ struct Target {
   /// See lib/kernels/cpu/Chip.h, lib/kernels/cuda/CudaChip.h.
   std::string chip = "native";
   /// See CompileOptions in include/moec/Compiler.h.
-  std::string weights = "keep", activations = "";
+  std::string weights = "keep", activations{};
 
   /// Whether kernels run on a device with a memory of its own.
   bool isDevice() const { return name != "cpu"; }

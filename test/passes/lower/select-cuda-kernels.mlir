@@ -23,8 +23,8 @@ rt.weight @up type tensor<2x16x8xf32> source {file = "", offset = 1088 : i64, le
 
 // CHECK-LABEL: func.func @main(
 // CHECK-SAME: %[[X:[^:]*]]: tensor<?x8xf32>
-func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>, %offsets: tensor<3xi32>)
-    -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x16xf32>) {
+func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>, %offsets: tensor<3xi32>, %scales: tensor<?x2xf32>)
+    -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x16xf32>, tensor<?x16xf32>) {
   %zero = arith.constant 0.0 : f32
   %c0 = arith.constant 0 : index
   %rows = tensor.dim %x, %c0 : tensor<?x8xf32>
@@ -55,5 +55,12 @@ func.func @main(%x: tensor<?x8xf32>, %y: tensor<8x4xf32>, %slots: tensor<?xi32>,
   %2 = moe.grouped_matmul %x, %gate slots(%slots : tensor<?xi32>) offsets(%offsets : tensor<3xi32>) w_up(%up : tensor<2x16x8xf32>)
        {activation = #moe.activation<silu, gate = separate>, element = f32, slots_per_row = 2 : i64}
        : tensor<?x8xf32>, tensor<2x16x8xf32> -> tensor<?x16xf32>
-  return %0, %1, %2 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x16xf32>
+
+  // Rows with a scale each are gathered and scaled before the kernel reads them.
+  // CHECK: %[[SCALED:.*]] = linalg.generic
+  // CHECK: arith.mulf
+  // CHECK: rt.launch @matmul_f32_16x8_groups2_offsets_tokens8 grid(%{{.*}}) ins(%[[SCALED]], %{{.*}} : tensor<?x8xf32>, tensor<3xi32>,
+  %3 = moe.grouped_matmul %x, %gate slots(%slots : tensor<?xi32>) offsets(%offsets : tensor<3xi32>) input_scales(%scales : tensor<?x2xf32>)
+       {element = f32, slots_per_row = 2 : i64} : tensor<?x8xf32>, tensor<2x16x8xf32> -> tensor<?x16xf32>
+  return %0, %1, %2, %3 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x16xf32>, tensor<?x16xf32>
 }

@@ -216,8 +216,8 @@ TEST_F(Gemm90, MissingInitFenceIsFound) {
 class Refusal : public Tensor {
 protected:
   void expectRefused(const std::string &body, const std::string &why,
-                     const std::string &target = "sm_90a") {
-    std::string ptx = ".version 8.0\n.target " + target +
+                     const std::string &target = "sm_90a", const std::string &version = "8.0") {
+    std::string ptx = ".version " + version + "\n.target " + target +
                       "\n.address_size 64\n.visible .entry refused() {\n.reg .b32 %r<20>;\n"
                       ".reg .b64 %rd<8>;\n.reg .pred %p;\n" +
                       body + "\nret;\n}\n";
@@ -248,6 +248,15 @@ TEST_F(Refusal, NamesTheReason) {
   expectRefused("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%r0,%r1,%r2,%r3}, %rd0, "
                 "%rd1, %p, 1, 1, 0, 0;",
                 "needs sm_90a, but the target is sm_90", "sm_90");
+}
+
+// What the .version and .target that a module states do not have.
+TEST_F(Refusal, OfWhatTheModuleDoesNotStateToNeed) {
+  const std::string wait = "mbarrier.try_wait.parity.shared.b64 %p, [%r0], %r1;";
+  expectRefused(wait, "needs sm_90, but the target is sm_80", "sm_80");
+  expectRefused(wait, "needs PTX 7.8, but the version is 7.7", "sm_90", "7.7");
+  expectRefused("cp.async.wait_all;", "needs sm_80, but the target is sm_75", "sm_75");
+  expectRefused("setmaxnreg.inc.sync.aligned.u32 40;", "needs sm_90a", "sm_90");
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "program/Decoder.h"
 
 #include "program/ControlFlow.h"
+#include "program/Requirements.h"
 
 #include <algorithm>
 #include <cstring>
@@ -273,6 +274,9 @@ void FunctionBuilder::decode(const ptx::Instruction &instruction) {
     decoded.guardFlip = instruction.isGuardNegated ? kAllLanes : 0;
   }
   decoded.execute = selector->second(decoding);
+  // Last, since "not supported" says more where both are so.
+  if (std::string missing = missingFor(instruction, module); !missing.empty())
+    decoding.fail(missing);
   if (decoded.execute) // declarations, such as pragmas, leave nothing to do
     function.code.push_back(decoded);
 }

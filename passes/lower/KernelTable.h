@@ -61,6 +61,10 @@ struct KernelGrid {
   mlir::func::FuncOp kernel;
   mlir::Value grid;
 };
+/// What a target computes `count` rows or tokens of an operation with, if it can.
+template <typename Spec>
+using ChooseKernel = llvm::function_ref<std::optional<KernelGrid>(
+    TensorBuilder &b, const Spec &spec, mlir::Value count)>;
 
 /// Launches `kernel` into `outputs`; `op` is what it computes, for profiles.
 llvm::SmallVector<mlir::Value> launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid,

@@ -102,7 +102,7 @@ std::optional<int64_t> widthOf(Value x, int64_t axis) {
 
 } // namespace
 
-LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, NormKernel kernel) {
+LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, ChooseKernel<NormSpec> kernel) {
   int64_t axis = op.getAxis();
   std::optional<int64_t> width = widthOf(op.getX(), axis);
   Type element = typeOf(op.getX()).getElementType();
@@ -124,7 +124,7 @@ LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, NormKernel 
   return success();
 }
 
-LogicalResult launchNorm(RewriterBase &rewriter, attn::LayerNormOp op, NormKernel kernel) {
+LogicalResult launchNorm(RewriterBase &rewriter, attn::LayerNormOp op, ChooseKernel<NormSpec> kernel) {
   int64_t axis = op.getAxis();
   std::optional<int64_t> width = widthOf(op.getX(), axis);
   Type element = typeOf(op.getX()).getElementType();

@@ -87,30 +87,14 @@ private:
   Value pastRows, newRows, batch, head, length;
 };
 
-SmallVector<Type> argumentTypes(Builder &builder, const CacheAppend &op) {
-  constexpr int64_t kDynamic = ShapedType::kDynamic;
-  MemRefType cache = contiguousRows({kDynamic, op.heads, kDynamic, op.depth}, op.element);
-  SmallVector<Type> types{cache,
-                          contiguousRows({kDynamic, kDynamic, op.heads, op.depth}, op.element)};
-  if (op.hasLengths)
-    types.push_back(MemRefType::get(kDynamic, builder.getI64Type()));
-  types.push_back(cache);
-  return types;
-}
-
 } // namespace
 
-std::string CacheAppend::name() const {
-  std::string name;
-  llvm::raw_string_ostream(name) << "cache_append_" << element << "_" << heads << "x" << depth;
-  return name;
-}
-
 func::FuncOp CacheAppend::build(OpBuilder &builder, const Chip &chip) const {
-  return defineKernel(builder, chip, name(), argumentTypes(builder, *this),
-                      [&](KernelBuilder &b, ValueRange arguments) {
-                        CacheAppendEmitter(b, *this, arguments).emit();
-                      });
+  SmallVector<Type> types = inputTypes(builder);
+  types.push_back(outputType());
+  return defineKernel(builder, chip, name(), types, [&](KernelBuilder &b, ValueRange arguments) {
+    CacheAppendEmitter(b, *this, arguments).emit();
+  });
 }
 
 Value CacheAppend::grid(OpBuilder &builder, Location loc, Value batch, Value positions) const {

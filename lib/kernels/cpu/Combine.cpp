@@ -8,18 +8,6 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-SmallVector<Type> argumentTypes(Builder &builder, const Combine &op) {
-  constexpr int64_t kDynamic = ShapedType::kDynamic;
-  SmallVector<Type> types{contiguousRows({kDynamic, op.hidden}, op.rows),
-                          MemRefType::get({kDynamic, op.topK}, builder.getI32Type())};
-  if (op.hasWeights)
-    types.push_back(MemRefType::get({kDynamic, op.topK}, builder.getF32Type()));
-  if (op.hasAddend)
-    types.push_back(contiguousRows({kDynamic, op.hidden}, op.element));
-  types.push_back(contiguousRows({kDynamic, op.hidden}, op.element));
-  return types;
-}
-
 /// Where a slot's row is, whether it has one, and its weight, if it has one.
 struct Slot {
   Value row, isPresent, weight;
@@ -52,25 +40,13 @@ void emitToken(KernelBuilder &b, const Combine &op, ValueRange operands, Value t
 
 } // namespace
 
-std::string Combine::name() const {
-  std::string name;
-  llvm::raw_string_ostream stream(name);
-  stream << "combine_" << rows << "_" << hidden << "_top" << topK;
-  if (element != rows)
-    stream << "_to_" << element;
-  if (hasAddend)
-    stream << "_addend";
-  return name;
-}
-
 func::FuncOp Combine::build(OpBuilder &builder, const Chip &chip) const {
-  return defineKernel(builder, chip, name(), argumentTypes(builder, *this),
-                      [&](KernelBuilder &b, ValueRange arguments) {
-                        ValueRange range = arguments.take_back(2);
-                        b.forEach(range[0], range[1], 1, [&](Value token) {
-                          emitToken(b, *this, arguments.drop_back(2), token);
-                        });
-                      });
+  return defineKernel(
+      builder, chip, name(), argumentTypes(builder), [&](KernelBuilder &b, ValueRange arguments) {
+        ValueRange range = arguments.take_back(2);
+        b.forEach(range[0], range[1], 1,
+                  [&](Value token) { emitToken(b, *this, arguments.drop_back(2), token); });
+      });
 }
 
 } // namespace moec

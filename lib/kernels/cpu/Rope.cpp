@@ -116,34 +116,14 @@ private:
   Value batch, token;
 };
 
-SmallVector<Type> argumentTypes(Builder &builder, const Rope &op) {
-  constexpr int64_t kDynamic = ShapedType::kDynamic;
-  MemRefType x = contiguousRows({kDynamic, kDynamic, op.heads, op.depth}, op.element);
-  SmallVector<int64_t> cacheShape(op.hasPositions ? 2 : 3, kDynamic);
-  cacheShape.back() = op.pairs;
-  MemRefType cache = contiguousRows(cacheShape, op.cache);
-  SmallVector<Type> types{x, cache, cache};
-  if (op.hasPositions)
-    types.push_back(MemRefType::get({kDynamic, kDynamic}, builder.getI64Type()));
-  types.push_back(x);
-  return types;
-}
-
 } // namespace
 
-std::string Rope::name() const {
-  std::string name;
-  llvm::raw_string_ostream stream(name);
-  stream << "rope_" << element << "_" << heads << "x" << depth << "_" << pairs;
-  if (isInterleaved)
-    stream << "_interleaved";
-  return name;
-}
-
 func::FuncOp Rope::build(OpBuilder &builder, const Chip &chip) const {
-  return defineKernel(
-      builder, chip, name(), argumentTypes(builder, *this),
-      [&](KernelBuilder &b, ValueRange arguments) { RopeEmitter(b, *this, arguments).emit(); });
+  SmallVector<Type> types = inputTypes(builder);
+  types.push_back(outputType());
+  return defineKernel(builder, chip, name(), types, [&](KernelBuilder &b, ValueRange arguments) {
+    RopeEmitter(b, *this, arguments).emit();
+  });
 }
 
 } // namespace moec

@@ -309,34 +309,11 @@ private:
   Value token;
 };
 
-SmallVector<Type> argumentTypes(Builder &builder, const Route &op) {
-  constexpr int64_t kDynamic = ShapedType::kDynamic;
-  SmallVector<Type> types{contiguousRows({kDynamic, op.experts}, op.logits)};
-  if (op.bias)
-    types.push_back(MemRefType::get(op.experts, op.bias));
-  if (op.values)
-    types.push_back(contiguousRows({kDynamic, op.experts}, op.values));
-  int64_t topK = op.router.getTopK();
-  types.push_back(contiguousRows({kDynamic, topK}, builder.getI32Type()));
-  types.push_back(contiguousRows({kDynamic, topK}, builder.getF32Type()));
-  return types;
-}
-
 } // namespace
-
-std::string Route::name() const {
-  std::string name;
-  llvm::raw_string_ostream stream(name);
-  stream << "route_" << logits << "_" << experts << "_top" << router.getTopK() << "_"
-         << moe::stringifyScore(router.getScore());
-  if (router.getGroups() > 1)
-    stream << "_groups" << router.getGroups();
-  return name;
-}
 
 func::FuncOp Route::build(OpBuilder &builder, const Chip &chip) const {
   return defineKernel(
-      builder, chip, name(), argumentTypes(builder, *this),
+      builder, chip, name(), argumentTypes(builder),
       [&](KernelBuilder &b, ValueRange arguments) { RouteEmitter(b, *this, arguments).emit(); });
 }
 

@@ -39,4 +39,14 @@ void LoopBuilder::ifTrue(Value condition, function_ref<void()> yes) {
   yes();
 }
 
+SmallVector<Value> LoopBuilder::choose(Value condition, TypeRange types, Branch yes, Branch no) {
+  auto op = scf::IfOp::create(*this, types, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(op.thenBlock());
+  scf::YieldOp::create(*this, yes());
+  setInsertionPointToStart(op.elseBlock());
+  scf::YieldOp::create(*this, no());
+  return llvm::to_vector_of<Value>(op.getResults());
+}
+
 } // namespace moec

@@ -22,6 +22,10 @@ public:
           llvm::function_ref<void(mlir::Value, llvm::MutableArrayRef<mlir::Value>)> body);
   void ifElse(mlir::Value condition, llvm::function_ref<void()> yes, llvm::function_ref<void()> no);
   void ifTrue(mlir::Value condition, llvm::function_ref<void()> yes);
+  /// The values of one of two branches, of the same types.
+  using Branch = llvm::function_ref<llvm::SmallVector<mlir::Value>()>;
+  llvm::SmallVector<mlir::Value> choose(mlir::Value condition, mlir::TypeRange types, Branch yes,
+                                        Branch no);
 };
 
 } // namespace moec

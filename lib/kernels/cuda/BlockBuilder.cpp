@@ -132,6 +132,44 @@ Value BlockBuilder::fromLane(Value value, Value lane) {
 Value BlockBuilder::fromLaneAcross(Value value, int64_t mask) {
   return shuffle(value, i32(mask), static_cast<int>(NVVM::ShflKind::bfly), kWholeWarp);
 }
+
+static NVVM::ReduxKind kindOf(Fold fold) {
+  switch (fold) {
+  case Fold::sum:
+    return NVVM::ReduxKind::ADD;
+  case Fold::max:
+    return NVVM::ReduxKind::MAX;
+  case Fold::min:
+    return NVVM::ReduxKind::MIN;
+  case Fold::bits:
+    return NVVM::ReduxKind::OR;
+  }
+  llvm_unreachable("a fold without a case");
+}
+
+static Value folded(BlockBuilder &b, Fold fold, Value lhs, Value rhs) {
+  switch (fold) {
+  case Fold::sum:
+    return b.add(lhs, rhs);
+  case Fold::max:
+    return b.max(lhs, rhs);
+  case Fold::min:
+    return b.min(lhs, rhs);
+  case Fold::bits:
+    return arith::OrIOp::create(b, lhs, rhs);
+  }
+  llvm_unreachable("a fold without a case");
+}
+
+Value BlockBuilder::foldLanes(Value value, Fold fold, int64_t lanes) {
+  // A whole warp's integers take one instruction.
+  if (lanes == kWarp && value.getType().isInteger(32))
+    return NVVM::ReduxOp::create(*this, value.getType(), value, kindOf(fold), i32(kAllLanes));
+  for (int64_t mask = lanes / 2; mask > 0; mask /= 2)
+    value = folded(*this, fold, value, fromLaneAcross(value, mask));
+  return value;
+}
+
 Value BlockBuilder::ballot(Value condition) {
   return NVVM::VoteSyncOp::create(*this, getI32Type(), i32(kAllLanes), condition,
                                   NVVM::VoteSyncKind::ballot);

@@ -9,6 +9,9 @@ namespace moec::cuda {
 
 inline constexpr int64_t kWarp = 32;
 
+/// How values become one: of floats or i32, signed; bits are those of any i32.
+enum class Fold { sum, max, min, bits };
+
 /// The threads of a block: their numbers, memory, barriers and tensor cores.
 /// Numbers of threads and offsets in bytes are i32; pointers are LLVM's, of
 /// global memory (address space 1) or shared memory (3).
@@ -61,6 +64,10 @@ public:
   mlir::Value fromLane(mlir::Value value, mlir::Value lane);
   /// The value of the lane whose number differs in the bits of `mask`.
   mlir::Value fromLaneAcross(mlir::Value value, int64_t mask);
+  /// What the values of each `lanes` neighbours give together, a power of two;
+  /// all of them get it. Floats are folded across one bit of the lane's number
+  /// after the other, the highest first.
+  mlir::Value foldLanes(mlir::Value value, Fold fold, int64_t lanes = kWarp);
   /// A bit of an i32 for each lane.
   mlir::Value ballot(mlir::Value condition);
 

@@ -2,7 +2,6 @@
 
 #include "lib/kernels/cuda/RowFloats.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -71,15 +70,14 @@ private:
       for (int64_t i = 0; i < unit; i += byUnits ? unit : 1) {
         int64_t count = byUnits ? unit : 1;
         SmallVector<Type> types(count, b.getF32Type());
-        auto branch =
-            scf::IfOp::create(b, types, isInside(column, number, i), /*withElseRegion=*/true);
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToStart(branch.thenBlock());
-        Value at = b.at(pointer, b.mul(b.add(column, b.i32(i)), b.i32(bytesOf(element))));
-        scf::YieldOp::create(b, loadFloats(b, element, at, count));
-        b.setInsertionPointToStart(branch.elseBlock());
-        scf::YieldOp::create(b, SmallVector<Value>(count, zero));
-        llvm::append_range(elements, branch.getResults());
+        auto values = b.choose(
+            isInside(column, number, i), types,
+            [&] {
+              Value at = b.at(pointer, b.mul(b.add(column, b.i32(i)), b.i32(bytesOf(element))));
+              return loadFloats(b, element, at, count);
+            },
+            [&] { return SmallVector<Value>(count, zero); });
+        llvm::append_range(elements, values);
       }
     }
     return elements;
@@ -142,9 +140,7 @@ private:
     Value sum = b.constant(b.getF32Type(), 0);
     for (Value value : values)
       sum = accumulate(value, sum);
-    for (int64_t mask = kWarp / 2; mask > 0; mask /= 2)
-      sum = b.add(sum, b.fromLaneAcross(sum, mask));
-    return b.div(sumOfWarps(sum), b.constant(b.getF32Type(), op.width));
+    return b.div(sumOfWarps(b.foldLanes(sum, Fold::sum)), b.constant(b.getF32Type(), op.width));
   }
 
   /// A row of one warp may be among other rows of the block, which do not wait.

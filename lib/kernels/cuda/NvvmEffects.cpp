@@ -37,9 +37,10 @@ void registerNvvmEffects(DialectRegistry &registry) {
            NVVM::CpAsyncCommitGroupOp, NVVM::CpAsyncOp, NVVM::CpAsyncWaitGroupOp,
            NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp, NVVM::LdMatrixOp, NVVM::MatchSyncOp,
            NVVM::MBarrierArriveExpectTxOp, NVVM::MBarrierArriveOp, NVVM::MBarrierInitOp,
-           NVVM::MBarrierTryWaitParityOp, NVVM::SetMaxRegisterOp, NVVM::ShflOp, NVVM::SyncWarpOp,
-           NVVM::VoteSyncOp, NVVM::WgmmaFenceAlignedOp, NVVM::WgmmaGroupSyncAlignedOp,
-           NVVM::WgmmaMmaAsyncOp, NVVM::WgmmaWaitGroupSyncOp>(context);
+           NVVM::MBarrierTryWaitParityOp, NVVM::ReduxOp, NVVM::SetMaxRegisterOp, NVVM::ShflOp,
+           NVVM::SyncWarpOp, NVVM::VoteSyncOp, NVVM::WgmmaFenceAlignedOp,
+           NVVM::WgmmaGroupSyncAlignedOp, NVVM::WgmmaMmaAsyncOp, NVVM::WgmmaWaitGroupSyncOp>(
+        context);
     attach<LeavesMemory, NVVM::MmaOp>(context);
   });
 }

@@ -44,6 +44,8 @@ mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewri
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::PermuteOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 moe::RouteOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::LayerNormOp op);

@@ -42,6 +42,8 @@ mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewri
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::GroupedMatmulOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 moe::CombineOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::PermuteOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  moe::RouteOp op);

@@ -46,8 +46,8 @@ struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernels
     IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
-          .Case<linalg::MatmulOp, moe::GroupedMatmulOp, moe::PermuteOp, moe::RouteOp,
-                attn::AttentionOp, attn::LayerNormOp, attn::RmsNormOp>(
+          .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::PermuteOp,
+                moe::RouteOp, attn::AttentionOp, attn::LayerNormOp, attn::RmsNormOp>(
               [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };

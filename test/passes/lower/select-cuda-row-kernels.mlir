@@ -18,3 +18,15 @@ func.func @main(%x: tensor<?x8xf32>, %y: tensor<?x256xbf16>, %b: tensor<256xf32>
   %k, %u = moe.route %z {router = #moe.router<top_k = 2>} : tensor<?x1000xf32> -> tensor<?x2xi32>, tensor<?x2xf32>
   return %i, %j, %k : tensor<?x2xi32>, tensor<?x8xi32>, tensor<?x2xi32>
 }
+
+// -----
+
+// A block has 512 columns of a token.
+// CHECK: func.func private @combine_f32_2048_top2_to_bf16_addend({{.*}}rt.block = {shared = 0 : i64, threads = 128 : i64}
+// CHECK-LABEL: func.func @main
+func.func @main(%rows: tensor<?x2048xf32>, %positions: tensor<?x2xi32>, %w: tensor<?x2xf32>, %a: tensor<?x2048xbf16>) -> tensor<?x2048xbf16> {
+  // CHECK: %[[BLOCKS:.*]] = arith.muli %{{.*}}, %c4
+  // CHECK: rt.launch @combine_f32_2048_top2_to_bf16_addend grid(%[[BLOCKS]])
+  %y = moe.combine %rows, %positions weights(%w : tensor<?x2xf32>) addend(%a : tensor<?x2048xbf16>) {element = bf16} : tensor<?x2048xf32>, tensor<?x2xi32> -> tensor<?x2048xbf16>
+  return %y : tensor<?x2048xbf16>
+}

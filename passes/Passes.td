@@ -236,7 +236,9 @@ def SelectCudaKernelsPass : Pass<"moec-select-cuda-kernels", "mlir::ModuleOp"> {
     As moec-select-kernels, for GPUs: each kernel is generated for several sizes
     of tiles, which give the same result, and host code launches the one that
     fits the number of rows. For sm_90a some kernels have a variant, which takes
-    their place there; code for older chips is in the artifact beside it.
+    their place there; code for older chips is in the artifact beside it. Where
+    an attention reads rotated queries and two caches that have grown, one kernel
+    does all that before it; a norm's kernel also computes the sum that it reads.
 
     ```mlir
     %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<?x32xf32>)
@@ -258,10 +260,10 @@ def SelectCudaKernelsPass : Pass<"moec-select-cuda-kernels", "mlir::ModuleOp"> {
                         "what float matrices become: keep, f32, bf16, int8 or int4">,
                  Option<"activations", "activations", "std::string", "\"\"",
                         "what rows may be rounded to: keep or bf16">];
-  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::func::FuncDialect",
-                           "mlir::linalg::LinalgDialect", "mlir::LLVM::LLVMDialect",
-                           "mlir::NVVM::NVVMDialect", "mlir::math::MathDialect",
-                           "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect",
+                           "mlir::func::FuncDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::LLVM::LLVMDialect", "mlir::NVVM::NVVMDialect",
+                           "mlir::math::MathDialect", "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
                            "mlir::tensor::TensorDialect", "mlir::vector::VectorDialect",
                            "moec::rt::RtDialect"];
 }

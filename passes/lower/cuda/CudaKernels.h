@@ -36,6 +36,11 @@ private:
   const CudaChip &chip;
 };
 
+/// Replaces the rotation of an attention's queries and the appends to its caches
+/// by the launch of one kernel, if that is what it reads.
+mlir::LogicalResult selectHeadUpdate(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                     attn::AttentionOp op);
+
 /// Replaces `op` by the launch of a kernel, if one computes it.
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  mlir::linalg::MatmulOp op);
@@ -50,8 +55,12 @@ mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewri
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::AttentionOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 attn::CacheAppendOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::LayerNormOp op);
 mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
                                  attn::RmsNormOp op);
+mlir::LogicalResult selectKernel(CudaKernels &kernels, mlir::RewriterBase &rewriter,
+                                 attn::RopeOp op);
 
 } // namespace moec

@@ -2,6 +2,7 @@
 #include "passes/Passes.h"
 
 #include "lib/kernels/cuda/BlockBuilder.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -41,13 +42,19 @@ struct SelectCudaKernelsPass : impl::SelectCudaKernelsPassBase<SelectCudaKernels
     if (!main)
       return;
     CudaKernels kernels(getOperation(), *known, *operands);
+    IRRewriter rewriter(&getContext());
+    // First what takes several operations.
+    SmallVector<attn::AttentionOp> attentions;
+    main.walk([&](attn::AttentionOp op) { attentions.push_back(op); });
+    for (attn::AttentionOp op : attentions)
+      (void)selectHeadUpdate(kernels, rewriter, op);
     SmallVector<Operation *> operations;
     main.walk([&](Operation *op) { operations.push_back(op); });
-    IRRewriter rewriter(&getContext());
     for (Operation *op : operations)
       llvm::TypeSwitch<Operation *>(op)
           .Case<linalg::MatmulOp, moe::CombineOp, moe::GroupedMatmulOp, moe::PermuteOp,
-                moe::RouteOp, attn::AttentionOp, attn::LayerNormOp, attn::RmsNormOp>(
+                moe::RouteOp, attn::AttentionOp, attn::CacheAppendOp, attn::LayerNormOp,
+                attn::RmsNormOp, attn::RopeOp>(
               [&](auto op) { (void)selectKernel(kernels, rewriter, op); });
   }
 };

@@ -82,6 +82,8 @@ std::vector<Array> DeviceProgram::run(const std::vector<Array> &inputs) {
   std::vector<moec_tensor> tensors;
   for (const Array &input : inputs) {
     moec_tensor &tensor = tensors.emplace_back();
+    if (input.shape.empty() && input.values.empty())
+      continue;
     tensor.data = storage.emplace_back(toBytes(input)).data();
     // The program's bytes have no sign.
     moec_tensor_info info;
@@ -96,10 +98,24 @@ std::vector<Array> DeviceProgram::run(const std::vector<Array> &inputs) {
     return {};
   }
   std::vector<Array> results;
-  for (const moec_tensor &output : outputs)
-    results.push_back(fromBytes(output.data,
-                                std::vector<int64_t>(output.sizes, output.sizes + output.rank),
-                                static_cast<moec_element_type>(output.type)));
+  for (auto [i, output] : llvm::enumerate(outputs)) {
+    Array like{static_cast<moec_element_type>(output.type),
+               std::vector<int64_t>(output.sizes, output.sizes + output.rank),
+               {}};
+    std::vector<char> state;
+    if (!output.data) {
+      like.values.resize(like.count());
+      state = toBytes(like);
+      // Without the one that lets `data` of no elements be an address.
+      state.pop_back();
+      if (moec_session_read_state(session, static_cast<int32_t>(i), state.data(), state.size()) !=
+          MOEC_OK) {
+        llvm::errs() << moec_last_error() << '\n';
+        return {};
+      }
+    }
+    results.push_back(fromBytes(output.data ? output.data : state.data(), like.shape, like.type));
+  }
   return results;
 }
 

@@ -16,7 +16,8 @@ public:
   DeviceProgram(const DeviceProgram &) = delete;
   bool valid() const { return session != nullptr; }
 
-  /// Empty after an error, which has been printed.
+  /// Empty after an error, which has been printed. An input without elements and
+  /// shape is state that the session keeps.
   std::vector<Array> run(const std::vector<Array> &inputs);
 
 private:

@@ -168,6 +168,16 @@ def LowerAssertsPass : Pass<"rt-lower-asserts", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::cf::ControlFlowDialect", "mlir::LLVM::LLVMDialect"];
 }
 
+def MergeChecksPass : Pass<"moec-merge-checks", "mlir::ModuleOp"> {
+  let summary = "Merge equal computations that check something";
+  let description = [{
+    Every attention of a model checks the same lengths and computes the same
+    positions from them. A `linalg.generic` with a `cf.assert` is replaced by an
+    equal one before it in its block, which has failed where it would; common
+    subexpression elimination leaves both, since a check is an effect.
+  }];
+}
+
 def FuseElementwisePass : Pass<"moec-fuse-elementwise", "mlir::ModuleOp"> {
   let summary = "Fuse elementwise producers into consumers that read each element once";
   let dependentDialects = ["mlir::affine::AffineDialect", "mlir::linalg::LinalgDialect",

@@ -60,6 +60,8 @@ void buildRaisePipeline(OpPassManager &pm) {
 void buildFusePipeline(OpPassManager &pm, const Target &target) {
   // Caches are found by dataflow, which later stages take apart.
   pm.addPass(createDetectStatePass());
+  // What each layer checks of the same lengths is checked once.
+  pm.addPass(createMergeChecksPass());
   // Rows of one expert are multiplied together.
   pm.addPass(createScheduleExpertsPass());
   clean(pm, Scope::everything);

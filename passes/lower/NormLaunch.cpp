@@ -20,6 +20,13 @@ public:
       : b(b), axis(axis), width(width), shape(b.sizes(x)), rows(asRows(x)), size(b.size(rows, 0)) {}
 
   Value input() { return rows; }
+  /// Another tensor of the shape.
+  Value asRows(Value x) {
+    if (typeOf(x).getRank() != 2)
+      x = tensor::CollapseShapeOp::create(b, x, rowsAt(axis, typeOf(x).getRank()));
+    return b.castTo(
+        x, RankedTensorType::get({ShapedType::kDynamic, width}, typeOf(x).getElementType()));
+  }
   Value count() { return b.index(size); }
   /// Scale or bias as a vector.
   Value vectorOf(Value operand) {
@@ -49,13 +56,6 @@ public:
 private:
   static SmallVector<ReassociationIndices> allOf(int64_t rank) {
     return {llvm::to_vector(llvm::seq<int64_t>(0, rank))};
-  }
-
-  Value asRows(Value x) {
-    if (typeOf(x).getRank() != 2)
-      x = tensor::CollapseShapeOp::create(b, x, rowsAt(axis, typeOf(x).getRank()));
-    return b.castTo(
-        x, RankedTensorType::get({ShapedType::kDynamic, width}, typeOf(x).getElementType()));
   }
 
   Value expanded(Value tensor, ArrayRef<OpFoldResult> sizes, ArrayRef<ReassociationIndices> dims) {
@@ -100,13 +100,77 @@ std::optional<int64_t> widthOf(Value x, int64_t axis) {
   return width;
 }
 
+/// A sum that is normalised and otherwise only read later.
+struct Skip {
+  linalg::GenericOp sum;
+
+  Value x() { return sum.getInputs()[0]; }
+  Value addend() { return sum.getInputs()[1]; }
+};
+
+bool isSum(linalg::GenericOp op) {
+  Block &body = *op.getBody();
+  auto add = dyn_cast<arith::AddFOp>(body.front());
+  return op.getInputs().size() == 2 && op.getOutputs().size() == 1 && op.getNumLoops() > 0 &&
+         op.getNumLoops() == op.getNumParallelLoops() &&
+         llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }) &&
+         add && llvm::is_contained(add.getOperands(), body.getArgument(0)) &&
+         llvm::is_contained(add.getOperands(), body.getArgument(1)) &&
+         body.getTerminator()->getOperand(0) == add.getResult();
+}
+
+std::optional<Skip> skipOf(Operation *norm, Value x) {
+  auto sum = x.getDefiningOp<linalg::GenericOp>();
+  if (!sum || sum->getBlock() != norm->getBlock() || !isSum(sum) ||
+      !llvm::all_equal({sum.getInputs()[0].getType(), sum.getInputs()[1].getType(), x.getType()}))
+    return std::nullopt;
+  bool isReadLater = llvm::all_of(sum->getUsers(), [&](Operation *user) {
+    Operation *here = norm->getBlock()->findAncestorOpInBlock(*user);
+    return here == norm || (here && norm->isBeforeInBlock(here));
+  });
+  return isReadLater ? std::optional(Skip{sum}) : std::nullopt;
+}
+
+/// Launches the kernel for a norm of x, or of what a skip sums; returns its
+/// results but for the sum, whose uses are replaced.
+template <typename Op>
+std::optional<SmallVector<Value>> launchRows(RewriterBase &rewriter, TensorBuilder &b, Op op,
+                                             NormSpec norm, ChooseKernel<NormSpec> kernel,
+                                             bool addsSkips, ArrayRef<Value> vectors) {
+  std::optional<Skip> skip = addsSkips ? skipOf(op, op.getX()) : std::nullopt;
+  norm.hasSkip = skip.has_value();
+  NormLaunch rows(b, skip ? skip->x() : op.getX(), op.getAxis(), norm.width);
+  std::optional<KernelGrid> chosen = kernel(b, norm, rows.count());
+  if (!chosen)
+    return std::nullopt;
+  SmallVector<Value> inputs{rows.input()}, outputs{rows.rowsOutput(norm.element)};
+  if (skip) {
+    inputs.push_back(rows.asRows(skip->addend()));
+    outputs.push_back(rows.rowsOutput(norm.element));
+  }
+  for (Value vector : vectors)
+    inputs.push_back(rows.vectorOf(vector));
+  if (norm.hasStatistics)
+    outputs.append({rows.statisticOutput(), rows.statisticOutput()});
+  SmallVector<Value> results =
+      launch(b, chosen->kernel, chosen->grid, inputs, outputs, op->getName().getStringRef());
+  results[0] = rows.restored(results[0], op->getResult(0).getType());
+  for (size_t i = 1; norm.hasStatistics && i < 3; ++i)
+    results[i + norm.hasSkip] =
+        rows.restoredStatistic(results[i + norm.hasSkip], op->getResult(i).getType());
+  if (skip) {
+    rewriter.replaceOp(skip->sum, rows.restored(results[1], skip->sum.getResult(0).getType()));
+    results.erase(results.begin() + 1);
+  }
+  return results;
+}
+
 } // namespace
 
-LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, ChooseKernel<NormSpec> kernel) {
-  int64_t axis = op.getAxis();
-  std::optional<int64_t> width = widthOf(op.getX(), axis);
-  Type element = typeOf(op.getX()).getElementType();
-  NormSpec norm{.element = element,
+LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, ChooseKernel<NormSpec> kernel,
+                         bool addsSkips) {
+  std::optional<int64_t> width = widthOf(op.getX(), op.getAxis());
+  NormSpec norm{.element = typeOf(op.getX()).getElementType(),
                 .scale = typeOf(op.getScale()).getElementType(),
                 .width = width.value_or(0),
                 .epsilon = op.getEpsilon().convertToDouble()};
@@ -114,50 +178,38 @@ LogicalResult launchNorm(RewriterBase &rewriter, attn::RmsNormOp op, ChooseKerne
     return failure();
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
-  NormLaunch rows(b, op.getX(), axis, *width);
-  std::optional<KernelGrid> chosen = kernel(b, norm, rows.count());
-  if (!chosen)
+  std::optional<SmallVector<Value>> results =
+      launchRows(rewriter, b, op, norm, kernel, addsSkips, op.getScale());
+  if (!results)
     return failure();
-  Value y = launch(b, chosen->kernel, chosen->grid, {rows.input(), rows.vectorOf(op.getScale())},
-                   rows.rowsOutput(element), op->getName().getStringRef())[0];
-  rewriter.replaceOp(op, rows.restored(y, op.getType()));
+  rewriter.replaceOp(op, *results);
   return success();
 }
 
-LogicalResult launchNorm(RewriterBase &rewriter, attn::LayerNormOp op, ChooseKernel<NormSpec> kernel) {
-  int64_t axis = op.getAxis();
-  std::optional<int64_t> width = widthOf(op.getX(), axis);
-  Type element = typeOf(op.getX()).getElementType();
-  NormSpec norm{.element = element,
+LogicalResult launchNorm(RewriterBase &rewriter, attn::LayerNormOp op,
+                         ChooseKernel<NormSpec> kernel, bool addsSkips) {
+  std::optional<int64_t> width = widthOf(op.getX(), op.getAxis());
+  NormSpec norm{.element = typeOf(op.getX()).getElementType(),
                 .scale = typeOf(op.getScale()).getElementType(),
                 .width = width.value_or(0),
                 .epsilon = op.getEpsilon().convertToDouble(),
                 .isCentered = true,
                 .hasStatistics = !op.getMean().use_empty() || !op.getInverse().use_empty()};
-  if (op.getBias())
+  SmallVector<Value> vectors{op.getScale()};
+  if (op.getBias()) {
     norm.bias = typeOf(op.getBias()).getElementType();
+    vectors.push_back(op.getBias());
+  }
   if (!width || !isKernelFloat(norm.scale) || (norm.bias && !isKernelFloat(norm.bias)))
     return failure();
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
-  NormLaunch rows(b, op.getX(), axis, *width);
-  SmallVector<Value> inputs{rows.input(), rows.vectorOf(op.getScale())};
-  if (op.getBias())
-    inputs.push_back(rows.vectorOf(op.getBias()));
-  SmallVector<Value> outputs{rows.rowsOutput(element)};
-  if (norm.hasStatistics)
-    outputs.append({rows.statisticOutput(), rows.statisticOutput()});
-  std::optional<KernelGrid> chosen = kernel(b, norm, rows.count());
-  if (!chosen)
+  std::optional<SmallVector<Value>> results =
+      launchRows(rewriter, b, op, norm, kernel, addsSkips, vectors);
+  if (!results)
     return failure();
-  SmallVector<Value> results =
-      launch(b, chosen->kernel, chosen->grid, inputs, outputs, op->getName().getStringRef());
-  rewriter.replaceAllUsesWith(op.getResult(), rows.restored(results[0], op.getResult().getType()));
-  if (norm.hasStatistics) {
-    Value mean = op.getMean(), inverse = op.getInverse();
-    rewriter.replaceAllUsesWith(mean, rows.restoredStatistic(results[1], mean.getType()));
-    rewriter.replaceAllUsesWith(inverse, rows.restoredStatistic(results[2], inverse.getType()));
-  }
+  for (auto [result, value] : llvm::zip(op->getResults(), *results))
+    rewriter.replaceAllUsesWith(result, value);
   rewriter.eraseOp(op);
   return success();
 }

@@ -28,19 +28,23 @@ public:
       return memory;
     };
     x = next();
+    skip = next(op.hasSkip);
     scale = next();
     bias = next(static_cast<bool>(op.bias));
     y = next();
+    sum = next(op.hasSkip);
     means = next(op.hasStatistics);
     inverses = next(op.hasStatistics);
   }
 
   void emit() {
     thread = b.remainder(b.thread(), threads);
-    Value isAligned = areAligned(b, {x, scale, bias, y});
+    Value isAligned = areAligned(b, {x, skip, scale, bias, y, sum});
     // The same for all rows: rows of a width that no unit divides are not.
     auto emitRow = [&](bool byUnits) {
       SmallVector<Value> elements = read(x.row(b, row), op.element, byUnits);
+      if (skip)
+        addSkip(elements, byUnits);
       normalise(elements, byUnits);
     };
     if (op.width % unit != 0)
@@ -83,6 +87,14 @@ private:
     return elements;
   }
 
+  /// The sum is rounded, stored, and normalised as it is stored.
+  void addSkip(MutableArrayRef<Value> elements, bool byUnits) {
+    SmallVector<Value> addends = read(skip.row(b, row), op.element, byUnits);
+    for (auto [element, addend] : llvm::zip_equal(elements, addends))
+      element = b.convert(b.convert(b.add(element, addend), op.element), b.getF32Type());
+    write(elements, sum, byUnits);
+  }
+
   void normalise(ArrayRef<Value> elements, bool byUnits) {
     Type f32 = b.getF32Type();
     Value mean;
@@ -105,7 +117,7 @@ private:
       if (bias)
         value = b.add(value, addends[i]);
     }
-    write(values, byUnits);
+    write(values, y, byUnits);
     if (op.hasStatistics)
       b.ifTrue(b.equal(thread, b.i32(0)), [&] {
         b.store(mean, means.at(b, row));
@@ -122,8 +134,8 @@ private:
     }
   }
 
-  void write(ArrayRef<Value> values, bool byUnits) {
-    Value pointer = y.row(b, row);
+  void write(ArrayRef<Value> values, const RowMemory &memory, bool byUnits) {
+    Value pointer = memory.row(b, row);
     for (int64_t number = 0; number < unitsOfThread(); ++number) {
       Value column = columnOf(number);
       for (int64_t i = 0; i < unit; i += byUnits ? unit : 1)
@@ -165,7 +177,7 @@ private:
   BlockBuilder &b;
   const Norm &op;
   int64_t threads, unit;
-  RowMemory x, scale, bias, y, means, inverses;
+  RowMemory x, skip, scale, bias, y, sum, means, inverses;
   Value row, thread;
 };
 

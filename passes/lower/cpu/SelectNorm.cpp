@@ -9,9 +9,12 @@ namespace moec {
 
 template <typename Op>
 static LogicalResult select(CpuKernels &kernels, RewriterBase &rewriter, Op op) {
-  return launchNorm(rewriter, op, [&](TensorBuilder &, const NormSpec &spec, Value rows) {
-    return std::optional(KernelGrid{kernels.kernel(Norm{spec}), rows});
-  });
+  return launchNorm(
+      rewriter, op,
+      [&](TensorBuilder &, const NormSpec &spec, Value rows) {
+        return std::optional(KernelGrid{kernels.kernel(Norm{spec}), rows});
+      },
+      /*addsSkips=*/false);
 }
 
 LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, attn::RmsNormOp op) {

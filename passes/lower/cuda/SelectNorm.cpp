@@ -16,7 +16,8 @@ static LogicalResult select(CudaKernels &kernels, RewriterBase &rewriter, Op op)
         if (!norm.isSupported())
           return std::nullopt;
         return KernelGrid{kernels.kernel(norm), norm.grid(b, b.getLoc(), rows)};
-      });
+      },
+      /*addsSkips=*/true);
 }
 
 LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, attn::RmsNormOp op) {

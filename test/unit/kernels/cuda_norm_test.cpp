@@ -54,6 +54,19 @@ TEST(CudaNormTest, LayerNormAndItsStatisticsMatchDouble) {
     }
 }
 
+/// By units and without; the sum's bits are those of an addition.
+TEST(CudaNormTest, SumsThatAreNormalisedAreResultsToo) {
+  for (auto [element, width] : {std::pair(kFloats[0], 37), std::pair(kFloats[2], 1040)}) {
+    std::vector<Array> inputs{rows({5, 3, width}, element.type), rows({5, 3, width}, element.type),
+                              randomArray(random_, {width}, element.type)};
+    expectLikeDouble(skipRmsNorm(width), element, inputs);
+    DeviceProgram program(withType(skipRmsNorm(width), element.name), testedCudaChip());
+    Program plain(withType(skipRmsNorm(width), element.name), "moec-decompose");
+    ASSERT_TRUE(program.valid() && plain.valid());
+    EXPECT_TRUE(identical(program.run(inputs)[1], plain.run(inputs)[1])) << width;
+  }
+}
+
 /// Row r of a batch is computed alone from a tensor in which it begins where no
 /// vector can be read.
 TEST(CudaNormTest, RowsDependNeitherOnTheBatchNorOnWhereTheyBegin) {

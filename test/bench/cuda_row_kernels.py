@@ -1,0 +1,209 @@
+"""Prints what is known of the kernels of tokens and heads without a GPU.
+
+    python cuda_row_kernels.py FOLDER --programs
+    for f in FOLDER/*.mlir; do moec-ptx $f --chip sm_80 > ${f%.mlir}.ptx; done
+    vgpu-run python cuda_row_kernels.py FOLDER --chip sm_80
+
+Of routing, combining, rotating and appending to a cache in known models:
+registers, spills and notes of ptxas, operations of f32 without a stated
+rounding, and what the virtual GPU counts: bytes of DRAM over the least possible,
+and bank conflicts.
+"""
+import argparse
+import ctypes
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import tempfile
+
+import cuda_report
+from cuda_report import Memory, check
+
+POSITIONS = 4096
+MODELS = {  # experts, top-k, hidden, router; query heads, key heads, width, rotated pairs
+    "mixtral-8x7b": (8, 2, 4096, "normalize = sum", 32, 8, 128, 64),
+    "qwen3-30b-a3b": (128, 8, 2048, "normalize = sum", 32, 4, 128, 64),
+    "deepseek-v3": (256, 8, 7168, "score = sigmoid, groups = 8, kept_groups = 4, "
+                    "group_score = top2_sum, normalize = sum, scale = 2.5", 128, 1, 64, 32),
+}
+
+
+def heads(count, width):
+    return f"tensor<?x?x{count}x{width}xbf16>"
+
+
+def program(experts, top_k, hidden, router, query, key, width, pairs):
+    bias = f"selection_bias(%b : tensor<{experts}xf32>)" if "groups" in router else ""
+    q, k, cache = heads(query, width), heads(key, width), f"tensor<?x{key}x?x{width}xbf16>"
+    ids, weights = f"tensor<?x{top_k}xi32>", f"tensor<?x{top_k}xf32>"
+    rows, y, angles = f"tensor<?x{hidden}xf32>", f"tensor<?x{hidden}xbf16>", f"tensor<?x{pairs}xf32>"
+    return f"""func.func @main(%x: tensor<?x{experts}xf32>, %b: tensor<{experts}xf32>, %rows: {rows}, %at: {ids},
+    %q: {q}, %k: {k}, %cos: {angles}, %p: tensor<?x?xi64>, %past: {cache}, %n: tensor<?xi64>)
+    -> ({ids}, {y}, {q}, {cache}) {{
+  %ids, %w = moe.route %x {bias} {{router = #moe.router<top_k = {top_k}, {router}>}} : tensor<?x{experts}xf32> -> {ids}, {weights}
+  %y = moe.combine %rows, %at weights(%w : {weights}) {{element = bf16}} : {rows}, {ids} -> {y}
+  %r = attn.rope %q, %cos, %cos positions(%p : tensor<?x?xi64>) : {q}, {angles}, {angles} -> {q}
+  %s = attn.rope %k, %cos, %cos positions(%p : tensor<?x?xi64>) : {k}, {angles}, {angles} -> {k}
+  %c = attn.cache_append %past, %s lengths(%n : tensor<?xi64>) outs(%past : {cache}) : {cache}, {k} -> {cache}
+  return %ids, %y, %r, %c : {ids}, {y}, {q}, {cache}
+}}
+"""
+
+
+class Launch:
+    """A kernel on arguments of a size; `least` is how many bytes it must move."""
+
+    def __init__(self, entry, blocks, least, arguments):
+        self.entry, self.blocks, self.least, self.arguments = entry, blocks, least, arguments
+
+    def run(self, path):
+        memory = Memory()
+        module, function = ctypes.c_void_p(), ctypes.c_void_p()
+        check(cuda_report.cuda.cuModuleLoadData(ctypes.byref(module), path.read_bytes() + b"\0"), path)
+        check(cuda_report.cuda.cuModuleGetFunction(ctypes.byref(function), module,
+                                                   self.entry.encode()), self.entry)
+        words = [memory.write([0])] + self.arguments(memory)
+        table, grid = (ctypes.c_uint64 * len(words))(*words), ctypes.c_int64(self.blocks)
+        pointers = (ctypes.c_void_p * 2)(ctypes.addressof(table), ctypes.addressof(grid))
+        check(cuda_report.cuda.cuLaunchKernel(function, self.blocks, 1, 1, 128, 1, 1, 0, None,
+                                              pointers, None), "launch")
+        check(cuda_report.cuda.cuCtxSynchronize(), self.entry)
+        memory.release()
+        cuda_report.cuda.cuModuleUnload(module)
+
+    def count(self, path, chip):
+        """The counters, from a process of its own: they are written at its end."""
+        with tempfile.NamedTemporaryFile(suffix=".json") as counters:
+            child = os.fork()
+            if child == 0:
+                os.environ.update(VGPU_DEVICE=chip, VGPU_COUNTERS=counters.name,
+                                  VGPU_COUNT_ONLY="1", VGPU_ASSUME_INITIALIZED="1")
+                cuda_report.connect()
+                self.run(path)
+                ctypes.CDLL(None).exit(0)
+            if os.waitpid(child, 0)[1]:
+                raise SystemExit(f"{self.entry}: the virtual GPU refused it")
+            return json.loads(pathlib.Path(counters.name).read_text())["launches"][0]
+
+
+def longs(memory, numbers):
+    """64-bit numbers as words of 32 bits."""
+    return memory.write([word for number in numbers for word in (number, 0)])
+
+
+def launches(shape, tokens):
+    """Of a prefill of `tokens`, or a decode of as many rows where there are few."""
+    experts, top_k, hidden, router, query, key, width, pairs = shape
+    has_groups = "groups" in router
+    score = "sigmoid_groups8" if has_groups else "softmax"
+
+    def rows(address, columns, count=tokens):
+        return [address, count, columns]
+
+    def route(memory):
+        return [*rows(memory.reserve(tokens * experts * 4), experts),
+                *([memory.reserve(experts * 4)] if has_groups else []),
+                *rows(memory.reserve(tokens * top_k * 4), top_k),
+                *rows(memory.reserve(tokens * top_k * 4), top_k)]
+
+    of_warp = 32 // min(experts, 32)
+    yield Launch(f"route_f32_{experts}_top{top_k}_{score}", -(-tokens // (4 * of_warp)),
+                 tokens * (experts * 4 + top_k * 8) + (experts * 4 if has_groups else 0), route)
+
+    def combine(memory):
+        positions = random.Random(1).sample(range(tokens * top_k), tokens * top_k)
+        return [*rows(memory.reserve(tokens * top_k * hidden * 4), hidden, tokens * top_k),
+                memory.write(positions), tokens, memory.reserve(tokens * top_k * 4), tokens,
+                *rows(memory.reserve(tokens * hidden * 2), hidden)]
+
+    yield Launch(f"combine_f32_{hidden}_top{top_k}_to_bf16", tokens * -(-hidden // 512),
+                 tokens * (top_k * (hidden * 4 + 8) + hidden * 2), combine)
+
+    batch, added = (tokens, 1) if tokens <= 64 else (1, tokens)
+    past = POSITIONS - added
+    # A projection's rows hold queries, keys and values.
+    row = (query + 2 * key) * width
+
+    def sliced(memory, count):
+        return [memory.reserve(tokens * row * 2), batch, added, added * row, row, width]
+
+    def angles(memory):
+        table = [memory.reserve(POSITIONS * pairs * 4) for _ in range(2)]
+        places = [past + i for _ in range(batch) for i in range(added)]
+        return [table[0], POSITIONS, pairs, table[1], POSITIONS, pairs, longs(memory, places), batch,
+                added]
+
+    moved = lambda count: tokens * (count * width * 2 * 2 + 8) + 2 * added * pairs * 4
+    units = lambda count: -(-tokens * count * (pairs // 8) // 128)
+
+    def rope(memory):
+        return [*sliced(memory, query), *angles(memory), memory.reserve(tokens * query * width * 2),
+                batch, added, added * query * width, query * width, width]
+
+    yield Launch(f"rope_bf16_{query}x{width}_{pairs}", units(query), moved(query), rope)
+
+    def append(memory):
+        cache = memory.reserve(batch * key * POSITIONS * width * 2)
+        strides = [key * POSITIONS * width, POSITIONS * width, width]
+        return [cache, batch, past, *strides, *sliced(memory, key), longs(memory, [past] * batch), batch,
+                *angles(memory), cache, batch, POSITIONS, *strides]
+
+    every = -(-batch * key * POSITIONS * (width // 8) // 128)
+    yield Launch(f"rope_cache_append_bf16_{key}x{width}", max(units(key), min(every, 1024)),
+                 moved(key) + batch * 8, append)
+
+
+def assemble(path, chip):
+    """Of each entry: registers, bytes of spills and notes of ptxas; none without it."""
+    ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
+    if not ptxas:
+        return {}
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
+        text = subprocess.run([ptxas, f"-arch={chip}", "-v", path, "-o", cubin.name],
+                              capture_output=True, text=True, check=True).stderr
+    known = {}
+    for part in text.split("Compiling entry function '")[1:]:
+        known[part.split("'")[0]] = (int(re.search(r"Used (\d+) registers", part).group(1)),
+                                     sum(map(int, re.findall(r"(\d+) bytes spill", part))),
+                                     ",".join(sorted(set(re.findall(r"C75\d\d", part)))) or "none")
+    return known
+
+
+def unrounded(path, entry):
+    body = re.search(rf"\.entry {entry}\(.*?\n}}", path.read_text(), re.S).group(0)
+    return len(re.findall(r"\b(?:add|sub|mul|fma|div|sqrt)\.f32", body))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--programs", action="store_true", help="write the programs to compile")
+    parser.add_argument("--chip", default="sm_80")
+    parser.add_argument("--tokens", default="1,16,1024")
+    options = parser.parse_args()
+    if options.programs:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        for name, shape in MODELS.items():
+            (options.folder / f"{name}.mlir").write_text(program(*shape))
+        return
+    print(f"{'kernel':<42}{'tokens':>7}{'regs':>5}{'spills':>7}{'C75xx':>6}{'plain':>6}"
+          f"{'KB least':>10}{'DRAM':>7}{'conflicts':>10}")
+    for name, shape in MODELS.items():
+        path = options.folder / f"{name}.ptx"
+        assembled = assemble(str(path), options.chip)
+        for tokens in map(int, options.tokens.split(",")):
+            for launch in launches(shape, tokens):
+                counters = launch.count(path, options.chip)
+                dram = counters["dram_read_bytes"] + counters["dram_write_bytes"]
+                registers, spills, notes = assembled.get(launch.entry, ("-", "-", "-"))
+                print(f"{launch.entry:<42}{tokens:7}{registers:>5}{spills:>7}{notes:>6}"
+                      f"{unrounded(path, launch.entry):6}{launch.least / 1024:10.1f}"
+                      f"{dram / launch.least:7.3f}{counters['bank_conflicts']:10}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,10 @@
 // and every synchronisation, in the order of execution, one call for a warp's
 // instruction.
 
+#include "check/AddressGroups.h"
 #include "check/TaskOrder.h"
-#include "program/Program.h"
+
+#include <bit>
 
 namespace vgpu {
 
@@ -27,7 +29,21 @@ struct MemoryAccess {
   Warp &warp;
   /// All lanes are active, and their addresses follow each other.
   bool isContiguous = false;
+  /// Which lanes have one address, where that is known.
+  const AddressGroups *groups = nullptr;
 };
+
+/// Calls visit(lane, lanes) for lanes that are known to have the address of the first.
+template <class Visit>
+[[gnu::always_inline]] inline void eachAddress(const AddressGroups *groups, LaneMask lanes,
+                                               Visit visit) {
+  if (groups)
+    for (uint32_t group = 0; group < groups->count; ++group)
+      visit(groups->first[group], groups->lanes[group]);
+  else
+    for (; lanes; lanes &= lanes - 1)
+      visit(std::countr_zero(lanes), lanes & -lanes);
+}
 
 /// Observers that may listen at a time, by their place in Block::observations.
 enum ObserverPlace { kRaceChecker, kCounters, kTensorResults, kObservers };

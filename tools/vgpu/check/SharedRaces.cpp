@@ -6,85 +6,145 @@
 
 namespace vgpu {
 
-namespace {
-
-typedef int32_t Mask4 __attribute__((vector_size(16)));
-typedef uint64_t Halves __attribute__((vector_size(16)));
-
-template <class V> bool isAny(const V &mask) {
-  Halves halves = (Halves)mask;
-  return halves[0] | halves[1];
-}
-
-} // namespace
-
 SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges)
     : granuleBytes(granuleBytes), granules(countOf(bytes, granuleBytes)),
-      pages(hasRanges ? bytes / kPageBytes + 1 : 0), writes(new Writes[granules / kTogether + 1]()),
+      pages(hasRanges ? bytes / kPageBytes + 1 : 0), writes(new Write[granules / kTogether + 1]()),
       reads(warps) {}
 
-/// Records that the lanes of the masks access four granules. False, with nothing
-/// done, if something may be too recent for the clocks' floor. Stamps are
-/// compared as signed numbers, which the processor can do: they are small.
-inline bool SharedRaces::touchFour(uint32_t granule, const Access &now, const Four &lanes) {
-  Writes &written = writesOf(granule);
-  Mask4 floor = static_cast<int32_t>(now.floor) - Mask4{};
-  Mask4 recent = (Mask4)written.time > floor;
-  if (!now.writes) {
-    if (isAny(recent)) [[unlikely]]
+SharedRaces::Write SharedRaces::writeOf(uint32_t granule) const {
+  Write write = writes[granule / kTogether];
+  if (shapeOf(write) == kSplit)
+    return splitWrites[granule];
+  write.writer += granule % kTogether >> shapeOf(write) << 2;
+  return write;
+}
+
+SharedRaces::Read SharedRaces::readOf(uint32_t warp, uint32_t granule) const {
+  Read read = reads[warp].quads[granule / kTogether];
+  if (read.shape == kSplit)
+    return reads[warp].granules[granule];
+  read.lanes <<= granule % kTogether >> read.shape;
+  return read;
+}
+
+void SharedRaces::recordWrite(uint32_t granule, int lane, const Access &now) {
+  Write &quad = writes[granule / kTogether];
+  if (shapeOf(quad) != kSplit) {
+    if (!splitWrites)
+      splitWrites.reset(new Write[granules + kTogether]());
+    uint32_t first = granule - granule % kTogether;
+    for (uint32_t each = first; each < first + kTogether; ++each)
+      splitWrites[each] = writeOf(each);
+    quad.writer = writerOf(0, 0, kSplit, Strength::Weak);
+  }
+  uint32_t writer = writerOf(now.warp, static_cast<uint32_t>(lane), kByFour, now.strength);
+  splitWrites[granule] = {now.epoch, writer, now.line, 0};
+  quad.time = now.epoch;
+}
+
+void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now) {
+  Reads &own = reads[now.warp];
+  Read &quad = own.quads[granule / kTogether];
+  if (quad.shape != kSplit) {
+    if (!own.granules)
+      own.granules.reset(new Read[granules + kTogether]());
+    uint32_t first = granule - granule % kTogether;
+    for (uint32_t each = first; each < first + kTogether; ++each)
+      own.granules[each] = readOf(now.warp, each);
+    quad.shape = kSplit;
+  }
+  Read &read = own.granules[granule];
+  LaneMask before = read.time <= now.ownKnown ? 0 : read.lanes;
+  auto least = static_cast<uint32_t>(now.strength);
+  if (before)
+    least = std::min(least, read.line & 3);
+  read = {now.epoch, before | lanes, now.line << 2 | least, kByFour};
+  quad.time = writes[granule / kTogether].lastRead = now.epoch;
+}
+
+/// Records a weak access to a whole quad by `lanes`; those of one granule are
+/// `lane` and whom it stands for. False, with nothing done, if something may be
+/// too recent for the clocks' floor, or if one record cannot say it.
+[[gnu::always_inline]] inline bool SharedRaces::touchQuad(uint32_t quad, const Access &now,
+                                                          Shape shape, uint32_t lane,
+                                                          LaneMask lanes) {
+  Write &written = writes[quad];
+  if (written.time > now.floor) [[unlikely]]
+    return false;
+  if (now.writes) {
+    if (written.lastRead > now.floor) [[unlikely]]
       return false;
-    Reads &own = reads[now.warp][granule / kTogether];
-    Mask4 known = static_cast<int32_t>(now.ownKnown) - Mask4{};
-    own.lanes = (own.lanes & (Four)((Mask4)own.time > known)) | lanes;
-    own.line = (now.line << 2) - Four{};
-    own.time = written.lastRead = now.epoch - Four{};
+    written.time = now.epoch;
+    written.writer = writerOf(now.warp, lane, shape, Strength::Weak);
+    written.line = now.line;
     return true;
   }
-  if (isAny(recent | ((Mask4)written.lastRead > floor))) [[unlikely]]
-    return false;
-  Four lane{};
-  for (uint32_t index = 0; index < kTogether; ++index)
-    lane[index] = static_cast<uint32_t>(std::countr_zero(lanes[index]));
-  written.time = now.epoch - Four{};
-  written.writer = (now.warp << 7 | lane << 2);
-  written.line = now.line - Four{};
+  Read &own = now.reads[quad];
+  if (own.time > now.ownKnown) {
+    if (own.shape != shape) [[unlikely]]
+      return false;
+    lanes |= own.lanes;
+  }
+  own = {now.epoch, lanes, now.line << 2, shape};
+  written.lastRead = now.epoch;
   return true;
 }
 
-inline bool SharedRaces::touchOne(uint32_t granule, const Access &now, int lane) {
-  Writes &written = writesOf(granule);
-  uint32_t index = granule % kTogether;
-  if (written.time[index] > now.floor || (now.writes && written.lastRead[index] > now.floor))
+/// As these, for one granule; `lane` is one of `lanes`, the only one that writes.
+inline bool SharedRaces::touchOne(uint32_t granule, const Access &now, int lane, LaneMask lanes) {
+  const Write &quad = writes[granule / kTogether];
+  if (quad.time > now.floor && writeOf(granule).time > now.floor)
     return false;
-  if (now.writes) {
-    written.time[index] = now.epoch;
-    written.writer[index] = now.warp << 7 | static_cast<uint32_t>(lane) << 2;
-    written.line[index] = now.line;
-  } else {
-    recordRead(granule, lane, now);
+  if (!now.writes) {
+    recordRead(granule, lanes, now);
+    return true;
   }
+  if (quad.lastRead > now.floor)
+    return false;
+  recordWrite(granule, lane, now);
   return true;
 }
 
 /// All lanes, in order; `first` is a multiple of four. Returns the lanes for
-/// which something may be too recent.
-LaneMask SharedRaces::touchContiguous(uint32_t first, const Access &now, uint32_t each) {
+/// which a look at the floor is not enough.
+LaneMask SharedRaces::touchContiguous(uint32_t first, Access now, uint32_t each) {
   LaneMask inDoubt = 0;
-  auto log = static_cast<uint32_t>(std::countr_zero(each));
-  Four lanes;
-  for (uint32_t index = 0; index < kTogether; ++index)
-    lanes[index] = LaneMask{1} << (index >> log);
-  for (uint32_t granule = first; granule < first + kWarpSize * each; granule += kTogether) {
-    Four shifted = lanes << ((granule - first) >> log);
-    if (!touchFour(granule, now, shifted)) [[unlikely]]
-      inDoubt |= shifted[0] | shifted[1] | shifted[2] | shifted[3];
+  uint32_t lanesOfQuad = each < kTogether ? kTogether / each : 1;
+  Shape shape = each == 1 ? kByOne : each == 2 ? kByTwo : kByFour;
+  for (uint32_t lane = 0; lane < kWarpSize; first += kTogether) {
+    if (!touchQuad(first / kTogether, now, shape, lane, LaneMask{1} << lane)) [[unlikely]]
+      for (uint32_t index = 0; index < kTogether; ++index) {
+        uint32_t by = lane + index / each;
+        if (!touchOne(first + index, now, static_cast<int>(by), LaneMask{1} << by))
+          inDoubt |= LaneMask{1} << by;
+      }
+    lane += lanesOfQuad;
   }
   return inDoubt;
 }
 
+/// Lanes that have one address: false if a look at the floor is not enough.
+[[gnu::always_inline]] inline bool SharedRaces::touchGroup(uint32_t first, const Access &now,
+                                                           uint32_t each, int lane,
+                                                           LaneMask lanes) {
+  if (now.writes && (lanes & (lanes - 1)))
+    return false;
+  auto by = static_cast<uint32_t>(lane);
+  if (each == kTogether && touchQuad(first / kTogether, now, kByFour, by, lanes)) [[likely]]
+    return true;
+  bool isDone = true;
+  for (uint32_t granule = first, end = first + each; granule < end;)
+    if (each % kTogether == 0 && granule % kTogether == 0 &&
+        touchQuad(granule / kTogether, now, kByFour, by, lanes))
+      granule += kTogether;
+    else
+      isDone &= touchOne(granule++, now, lane, lanes);
+  return isDone;
+}
+
 /// Records the access of those lanes for which a look at the clocks' floor is
 /// enough, and returns the others.
-LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, const Access &now) {
+LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, Access now) {
   if (now.strength != Strength::Weak)
     return access.lanes;
   auto shift = static_cast<uint32_t>(std::countr_zero(granuleBytes));
@@ -92,78 +152,54 @@ LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, const Access &now
     return (static_cast<uint32_t>(access.addresses[lane]) - kSharedBase) >> shift;
   };
   uint32_t each = access.bytes >> shift;
-  if (access.isContiguous && firstOf(0) % kTogether == 0)
+  if (access.isContiguous && firstOf(0) % kTogether == 0 && each <= kTogether)
     return touchContiguous(firstOf(0), now, each);
   LaneMask inDoubt = 0;
-  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-    int lane = std::countr_zero(rest);
-    uint32_t first = firstOf(lane), end = first + each;
-    bool isDone = true;
-    if (each % kTogether == 0)
-      for (; first < end; first += kTogether)
-        isDone &= touchFour(first, now, (LaneMask{1} << lane) - Four{});
-    else
-      for (; first < end; ++first)
-        isDone &= touchOne(first, now, lane);
-    if (!isDone) [[unlikely]]
-      inDoubt |= LaneMask{1} << lane;
-  }
+  eachAddress(access.groups, access.lanes, [&](int lane, LaneMask lanes) {
+    if (!touchGroup(firstOf(lane), now, each, lane, lanes)) [[unlikely]]
+      inDoubt |= lanes;
+  });
   return inDoubt;
 }
 
 std::optional<Conflict> SharedRaces::conflict(uint32_t granule, int lane, const Access &now) const {
   const BlockClocks &clocks = now.clocks;
   Conflict found{lane, 0, true, Strength::Weak, clocks.agent, 0, 0, 0};
-  const Writes &written = writesOf(granule);
-  uint32_t index = granule % kTogether;
-  if (Time time = written.time[index]; time > now.floor) {
-    uint32_t by = written.writer[index], otherWarp = by >> 7, otherLane = by >> 2 & 31;
-    found.otherStrength = static_cast<Strength>(by & 3);
+  if (Write written = writeOf(granule); written.time > now.floor) {
+    uint32_t otherWarp = warpOf(written), otherLane = written.writer >> 2 & 31;
+    found.otherStrength = static_cast<Strength>(written.writer & 3);
     bool isSelf = otherWarp == now.warp && static_cast<int>(otherLane) == lane;
     LaneMask other = LaneMask{1} << otherLane;
     bool mayRace = !isSelf && mayConflict(now.strength, found.otherStrength, otherWarp == now.warp);
-    if (mayRace && !clocks.of(now.warp, lane).knows(clocks.agent, otherWarp, other, time)) {
+    if (mayRace && !clocks.of(now.warp, lane).knows(clocks.agent, otherWarp, other, written.time)) {
       found.otherWarp = otherWarp;
       found.otherLanes = other;
-      found.otherLine = written.line[index];
+      found.otherLine = written.line;
       return found;
     }
   }
-  if (!now.writes || written.lastRead[index] <= now.floor)
+  if (!now.writes || writes[granule / kTogether].lastRead <= now.floor)
     return std::nullopt;
   found.otherWrites = false;
   for (uint32_t reader = 0; reader < reads.size(); ++reader) {
-    if (!reads[reader])
+    if (!reads[reader].quads)
       continue;
-    const Reads &read = reads[reader][granule / kTogether];
-    Time time = read.time[index];
-    if (time <= now.floor)
+    Read read = readOf(reader, granule);
+    if (read.time <= now.floor)
       continue;
-    LaneMask others = read.lanes[index];
+    LaneMask others = read.lanes;
     if (reader == now.warp)
       others &= ~(LaneMask{1} << lane);
-    found.otherStrength = static_cast<Strength>(read.line[index] & 3);
+    found.otherStrength = static_cast<Strength>(read.line & 3);
     if (!others || !mayConflict(now.strength, found.otherStrength, reader == now.warp) ||
-        clocks.of(now.warp, lane).knows(clocks.agent, reader, others, time))
+        clocks.of(now.warp, lane).knows(clocks.agent, reader, others, read.time))
       continue;
     found.otherWarp = reader;
     found.otherLanes = others;
-    found.otherLine = read.line[index] >> 2;
+    found.otherLine = read.line >> 2;
     return found;
   }
   return std::nullopt;
-}
-
-void SharedRaces::recordRead(uint32_t granule, int lane, const Access &now) {
-  Reads &own = reads[now.warp][granule / kTogether];
-  uint32_t index = granule % kTogether;
-  LaneMask before = own.time[index] <= now.ownKnown ? 0 : own.lanes[index];
-  auto least = static_cast<uint32_t>(now.strength);
-  if (before)
-    least = std::min(least, own.line[index] & 3);
-  own.lanes[index] = before | LaneMask{1} << lane;
-  own.line[index] = now.line << 2 | least;
-  own.time[index] = writesOf(granule).lastRead[index] = now.epoch;
 }
 
 void SharedRaces::accessLane(const MemoryAccess &access, int lane, const Access &now,
@@ -172,9 +208,8 @@ void SharedRaces::accessLane(const MemoryAccess &access, int lane, const Access 
   bool isReported = false;
   for (uint32_t granule = address / granuleBytes; granule * granuleBytes < address + access.bytes;
        ++granule) {
-    Writes &written = writesOf(granule);
-    uint32_t index = granule % kTogether;
-    if (written.time[index] > now.floor || (now.writes && written.lastRead[index] > now.floor)) {
+    const Write &quad = writes[granule / kTogether];
+    if (quad.time > now.floor || (now.writes && quad.lastRead > now.floor)) {
       std::optional<Conflict> found = conflict(granule, lane, now);
       if (found && !isReported) {
         isReported = true;
@@ -182,14 +217,10 @@ void SharedRaces::accessLane(const MemoryAccess &access, int lane, const Access 
         conflicts.report(*found);
       }
     }
-    if (!now.writes) {
-      recordRead(granule, lane, now);
-      continue;
-    }
-    written.time[index] = now.epoch;
-    written.writer[index] =
-        now.warp << 7 | static_cast<uint32_t>(lane) << 2 | static_cast<uint32_t>(now.strength);
-    written.line[index] = now.line;
+    if (now.writes)
+      recordWrite(granule, lane, now);
+    else
+      recordRead(granule, LaneMask{1} << lane, now);
   }
 }
 
@@ -200,17 +231,18 @@ bool SharedRaces::isRecent(uint32_t page, const Access &now) const {
 }
 
 void SharedRaces::notePages(const MemoryAccess &access, const Access &now) {
-  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-    auto address = static_cast<uint32_t>(access.addresses[std::countr_zero(rest)]) - kSharedBase;
+  eachAddress(access.groups, access.lanes, [&](int lane, LaneMask) {
+    auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
     Page &page = pages[address / kPageBytes];
     (now.writes ? page.write : page.read) = now.epoch;
-  }
+  });
 }
 
 std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bool isWrite,
                                                 uint32_t warp, int lane,
                                                 const BlockClocks &clocks) const {
   Access now{clocks,
+             nullptr,
              warp,
              0,
              isWrite,
@@ -221,10 +253,10 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
   Time knownTime = 0; // of the last writer that the lane knows, and its warp
   uint32_t knownWarp = 0;
   auto isKnown = [&](uint32_t granule) {
-    const Writes &written = writesOf(granule);
-    uint32_t index = granule % kTogether, writer = written.writer[index] >> 7;
-    Time time = written.time[index];
-    if (isWrite && written.lastRead[index] > now.floor)
+    Write written = writeOf(granule);
+    uint32_t writer = warpOf(written);
+    Time time = written.time;
+    if (isWrite && writes[granule / kTogether].lastRead > now.floor)
       return false;
     if (time <= now.floor || (time == knownTime && writer == knownWarp))
       return true;
@@ -254,9 +286,10 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
 void SharedRaces::access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
                          Conflicts &conflicts) {
   uint32_t warp = access.warp.index;
-  if (access.kind == AccessKind::Load && !reads[warp])
-    reads[warp].reset(new Reads[granules / kTogether + 1]());
+  if (access.kind == AccessKind::Load && !reads[warp].quads)
+    reads[warp].quads.reset(new Read[granules / kTogether + 1]());
   Access now{clocks,
+             reads[warp].quads.get(),
              warp,
              line,
              access.kind != AccessKind::Load,

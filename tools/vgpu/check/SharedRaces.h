@@ -3,9 +3,10 @@
 // seen. A granule is as small as the smallest access of the program, so no two
 // accesses touch different parts of one.
 //
-// What is known of four granules lies together in one line of the processor's
-// cache: their last writes, and for each warp their last reads. So an access of 16
-// bytes, or of four lanes side by side, is a few operations on vectors.
+// Most accesses touch four granules alike: one lane, or lanes that follow each
+// other. So one record of 16 bytes is kept of four granules, a *quad*, as long as
+// it can say what happened to them: of their last write, and for each warp of its
+// last reads. It also bounds their times, which is often all that one needs.
 
 #include "check/BlockClocks.h"
 #include "check/Observer.h"
@@ -78,22 +79,28 @@ public:
                                      int lane, const BlockClocks &clocks) const;
 
 private:
-  static constexpr uint32_t kTogether = 4;
-  typedef uint32_t Four __attribute__((vector_size(16)));
-  struct Writes {
-    Four time{};
-    Four writer{}; ///< warp << 7 | lane << 2 | strength
-    Four line{};
-    Four lastRead{}; ///< by any warp
+  static constexpr uint32_t kTogether = 4; ///< granules of a quad
+  /// How the lanes of a record go on in a quad: each accessed 2 to this power of
+  /// its granules. Or else its granules have records of their own.
+  enum Shape : uint32_t { kByOne, kByTwo, kByFour, kSplit };
+
+  /// Of a quad or a granule.
+  struct alignas(16) Write {
+    Time time = 0;       ///< the newest of a quad
+    uint32_t writer = 0; ///< see writerOf
+    uint32_t line = 0;
+    Time lastRead = 0; ///< of a quad: of any granule, by any warp
   };
-  struct alignas(64) Reads {
-    Four time{};
-    Four lanes{};
-    Four line{}; ///< × 4, plus the least strength
+  struct alignas(16) Read {
+    Time time = 0;      ///< the newest of a quad
+    LaneMask lanes = 0; ///< of the first granule
+    uint32_t line = 0;  ///< × 4, plus the least strength
+    uint32_t shape = kByFour;
   };
   /// An access, as its warp makes it now.
   struct Access {
     const BlockClocks &clocks;
+    Read *reads; ///< of the warp's quads
     uint32_t warp, line;
     bool writes;
     Strength strength;
@@ -111,20 +118,34 @@ private:
   static uint32_t countOf(uint32_t bytes, uint32_t granuleBytes) {
     return (bytes + granuleBytes - 1) / granuleBytes;
   }
-  Writes &writesOf(uint32_t granule) const { return writes[granule / kTogether]; }
-  bool touchFour(uint32_t granule, const Access &now, const Four &lanes);
-  bool touchOne(uint32_t granule, const Access &now, int lane);
-  LaneMask touchContiguous(uint32_t first, const Access &now, uint32_t each);
-  LaneMask lanesInDoubt(const MemoryAccess &access, const Access &now);
+  static uint32_t writerOf(uint32_t warp, uint32_t lane, Shape shape, Strength strength) {
+    return shape << 12 | warp << 7 | lane << 2 | static_cast<uint32_t>(strength);
+  }
+  static uint32_t shapeOf(const Write &write) { return write.writer >> 12; }
+  static uint32_t warpOf(const Write &write) { return write.writer >> 7 & 31; }
+
+  bool touchQuad(uint32_t quad, const Access &now, Shape shape, uint32_t lane, LaneMask lanes);
+  bool touchOne(uint32_t granule, const Access &now, int lane, LaneMask lanes);
+  bool touchGroup(uint32_t first, const Access &now, uint32_t each, int lane, LaneMask lanes);
+  // These copy the access, so that the compiler knows that records are no part of it.
+  LaneMask touchContiguous(uint32_t first, Access now, uint32_t each);
+  LaneMask lanesInDoubt(const MemoryAccess &access, Access now);
   void accessLane(const MemoryAccess &access, int lane, const Access &now, Conflicts &conflicts);
   std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;
-  void recordRead(uint32_t granule, int lane, const Access &now);
+
+  Write writeOf(uint32_t granule) const;
+  Read readOf(uint32_t warp, uint32_t granule) const;
+  void recordWrite(uint32_t granule, int lane, const Access &now);
+  void recordRead(uint32_t granule, LaneMask lanes, const Access &now);
 
   const uint32_t granuleBytes, granules;
   std::vector<Page> pages;
-  Time birth = 0; ///< of the block: older stamps are another's
-  std::unique_ptr<Writes[]> writes;
-  std::vector<std::unique_ptr<Reads[]>> reads; ///< by warp; null until it reads
+  Time birth = 0;                               ///< of the block: older stamps are another's
+  std::unique_ptr<Write[]> writes, splitWrites; ///< of quads and of granules
+  struct Reads {
+    std::unique_ptr<Read[]> quads, granules;
+  };
+  std::vector<Reads> reads; ///< by warp; null until it reads
 };
 
 } // namespace vgpu

@@ -82,6 +82,7 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
     flights.end(copy.flight);
   // From here on it is as if the threads themselves had stored it.
   flights.check(warp, AccessKind::Store, lanes, addresses, copy.bytes);
+  flights.remember(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   if (Observer *observer = block.machine.observer)
     observer->access({AccessKind::Store, ptx::Space::Shared, Order::Weak, Scope::None, false,
                       copy.bytes, lanes, addresses, *copy.instruction, warp});
@@ -110,11 +111,13 @@ void Asynchrony::arriveAfterCopies(Warp &warp, int lane, uint32_t address, bool 
 
 void Asynchrony::initBarrier(Warp &warp, int lane, uint32_t address, uint32_t count) {
   uint64_t at = address;
-  if (barriers.erase(address))
+  if (barriers.erase(address)) {
     flights.report(warp, lane, FindingKind::Asynchronous,
                    "initialises an mbarrier that is live: it needs mbarrier.inval first", address);
-  else
+  } else {
     flights.check(warp, AccessKind::Store, 1, &at, 8);
+    flights.remember(warp, AccessKind::Store, 1, &at, 8);
+  }
   uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
   barriers.emplace(address, Barrier{Mbarrier(count), thread, flights.now()});
   flights.markBarrier(address);

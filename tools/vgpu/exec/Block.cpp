@@ -9,7 +9,7 @@ namespace vgpu {
 
 Block::Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index, uint32_t linearIndex)
     : machine(machine), launch(launch), index(index), linearIndex(linearIndex),
-      sharedEnd(launch.sharedEnd()), sharedBytes(sharedEnd, 0xdb), sharedWritten(sharedEnd, 0),
+      sharedEnd(launch.sharedEnd()), sharedBytes(sharedEnd, 0xdb), sharedMarks(sharedEnd + 16, 0),
       runNumber(run) {
   uint64_t threads = launch.block.count();
   for (uint64_t first = 0; first < threads; first += kWarpSize) {

@@ -10,6 +10,14 @@ namespace vgpu {
 class Asynchrony;
 class Profile;
 
+/// What is known of a byte of shared memory, as bits.
+enum SharedMark : uint8_t {
+  kWritten = 1,
+  kArriving = 2, ///< an asynchronous operation writes it
+  kLeaving = 4,  ///< an asynchronous operation reads it
+  kBarrier = 8,  ///< it belongs to an mbarrier
+};
+
 class Block {
 public:
   Block(Machine &machine, const Launch &launch, uint64_t run, Dim3 index, uint32_t linearIndex);
@@ -60,8 +68,8 @@ public:
   std::vector<std::unique_ptr<Warp>> warps;
   /// Of kernels that use it.
   std::unique_ptr<Asynchrony> asynchrony;
-  /// Shared memory, and a byte of 1 for each byte that was written.
-  std::vector<uint8_t> sharedBytes, sharedWritten;
+  /// Shared memory, and the SharedMarks of each byte, of which 16 more make whole units.
+  std::vector<uint8_t> sharedBytes, sharedMarks;
   /// The allocations that instructions met last; empty when allocations change.
   Allocation knownRanges[16];
   uint64_t knownGeneration = 0;

@@ -1,7 +1,5 @@
 #include "exec/Flights.h"
 
-#include "exec/Block.h"
-
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -9,8 +7,7 @@
 namespace vgpu {
 
 Flights::Flights(Block &block, bool tracksProxies)
-    : block(block), tracksProxies(tracksProxies), marks(block.sharedEnd),
-      readers(block.sharedEnd / kUnit + 1),
+    : block(block), tracksProxies(tracksProxies), readers(block.sharedEnd / kUnit + 1),
       writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
@@ -32,11 +29,11 @@ uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   uint64_t all = 0, word;
   uint32_t byte = 0;
   for (; byte + 8 <= bytes; byte += 8) {
-    std::memcpy(&word, &marks[address + byte], 8);
+    std::memcpy(&word, &block.sharedMarks[address + byte], 8);
     all |= word;
   }
   for (; byte < bytes; ++byte)
-    all |= marks[address + byte];
+    all |= block.sharedMarks[address + byte];
   all |= all >> 32;
   all |= all >> 16;
   return static_cast<uint8_t>(all | all >> 8);
@@ -53,9 +50,9 @@ std::string Flights::describe(uint64_t address) const {
 }
 
 void Flights::mark(Direction direction, SharedRange range) {
+  uint8_t *marks = block.sharedMarks.data();
   if (direction == Direction::Writes) {
-    std::memset(&marks[range.begin], kArriving, range.end - range.begin);
-    std::memset(&block.sharedWritten[range.begin], 1, range.end - range.begin);
+    std::memset(marks + range.begin, kArriving | kWritten, range.end - range.begin);
     return;
   }
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
@@ -63,22 +60,26 @@ void Flights::mark(Direction direction, SharedRange range) {
   uint32_t address = range.begin;
   for (; address + 8 <= range.end; address += 8) {
     uint64_t eight;
-    std::memcpy(&eight, &marks[address], 8);
+    std::memcpy(&eight, marks + address, 8);
     eight |= 0x0101'0101'0101'0101 * kLeaving;
-    std::memcpy(&marks[address], &eight, 8);
+    std::memcpy(marks + address, &eight, 8);
   }
   for (; address < range.end; ++address)
     marks[address] |= kLeaving;
 }
 
 void Flights::unmark(Direction direction, SharedRange range) {
+  uint8_t *marks = block.sharedMarks.data();
   if (direction == Direction::Writes) {
-    std::memset(&marks[range.begin], 0, range.end - range.begin);
+    std::memset(marks + range.begin, kWritten, range.end - range.begin);
     return;
   }
-  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
-    if (--readers[unit] == 0)
-      std::memset(&marks[unit * kUnit], 0, std::min(kUnit, block.sharedEnd - unit * kUnit));
+  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
+    if (--readers[unit] != 0)
+      continue;
+    for (uint32_t byte = 0; byte < kUnit; ++byte)
+      marks[unit * kUnit + byte] &= kWritten;
+  }
 }
 
 uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
@@ -89,7 +90,7 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
     uint8_t flags = flagsOf(range.begin, range.end - range.begin);
     if (flags & bad) [[unlikely]] {
       uint32_t at = range.begin;
-      while (!(marks[at] & bad))
+      while (!(block.sharedMarks[at] & bad))
         ++at;
       std::string_view what = flags & kBarrier    ? "that hold a live mbarrier"
                               : flags & kArriving ? "that an asynchronous operation still writes"
@@ -99,7 +100,7 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
                  std::string(what),
              at, describe(at));
     }
-    if (!writes && !block.sharedWritten[range.begin])
+    if (!writes && !(block.sharedMarks[range.begin] & kWritten))
       report(warp, lane, FindingKind::Uninitialized,
              "an asynchronous operation reads shared memory that nobody has written", range.begin);
     mark(direction, range);
@@ -120,14 +121,12 @@ void Flights::end(uint64_t flight) {
 }
 
 void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
-                    uint32_t bytes, bool isContiguous) {
+                    uint32_t bytes) const {
   bool isLoad = kind == AccessKind::Load;
-  uint8_t bad = isLoad ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
-  bool isClear = isContiguous && !(flagsOf(addresses[0], kWarpSize * bytes) & bad);
-  for (LaneMask rest = isClear ? 0 : lanes; rest; rest &= rest - 1) {
+  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t flags = flagsOf(addresses[lane], bytes);
-    if (!(flags & bad)) [[likely]]
+    if (!(flags & forbidden(kind))) [[likely]]
       continue;
     std::string_view what = flags & kBarrier ? "the bytes of a live mbarrier"
                             : flags & kArriving
@@ -137,18 +136,19 @@ void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uin
            std::string(isLoad ? "reads " : "writes ") + std::string(what), addresses[lane],
            describe(addresses[lane]));
   }
-  if (tracksProxies)
-    remember(isLoad ? loaders : writers, {time, warp.index * kWarpSize}, lanes, addresses, bytes);
 }
 
-/// `by` is the warp's first lane.
-void Flights::remember(std::vector<Accessor> &accessors, Accessor by, LaneMask lanes,
-                       const uint64_t *addresses, uint32_t bytes) {
-  for (LaneMask rest = lanes; rest; rest &= rest - 1) {
-    int lane = std::countr_zero(rest);
-    for (uint64_t unit = addresses[lane] / kUnit; unit * kUnit < addresses[lane] + bytes; ++unit)
-      accessors[unit] = {by.time, by.thread + static_cast<uint32_t>(lane)};
-  }
+void Flights::remember(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
+                       uint32_t bytes, const AddressGroups *groups) {
+  if (!tracksProxies)
+    return;
+  std::vector<Accessor> &accessors = kind == AccessKind::Load ? loaders : writers;
+  eachAddress(groups, lanes, [&](int lane, LaneMask together) {
+    uint64_t begin = addresses[lane];
+    auto last = static_cast<uint32_t>(kWarpSize - 1 - std::countl_zero(together));
+    for (uint64_t unit = begin / kUnit; unit * kUnit < begin + bytes; ++unit)
+      accessors[unit] = {time, warp.index * kWarpSize + last};
+  });
 }
 
 void Flights::fence(const Warp &warp, LaneMask lanes) {
@@ -189,13 +189,9 @@ void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, Directio
 }
 
 void Flights::markBarrier(uint32_t address) {
-  for (uint32_t byte = 0; byte < 8; ++byte)
-    marks[address + byte] = kBarrier, block.sharedWritten[address + byte] = 1;
+  std::memset(&block.sharedMarks[address], kBarrier | kWritten, 8);
 }
 
-void Flights::unmarkBarrier(uint32_t address) {
-  for (uint32_t byte = 0; byte < 8; ++byte)
-    marks[address + byte] = 0, block.sharedWritten[address + byte] = 0;
-}
+void Flights::unmarkBarrier(uint32_t address) { std::memset(&block.sharedMarks[address], 0, 8); }
 
 } // namespace vgpu

@@ -2,11 +2,11 @@
 // Shared memory that asynchronous operations are writing or reading, and what
 // the asynchronous proxy may see of it.
 //
-// Each byte has marks, which are set when an operation is issued and taken away
-// when something waits for it.
+// Each byte has marks (SharedMark), which are set when an operation is issued and
+// taken away when something waits for it.
 
 #include "check/Finding.h"
-#include "check/Observer.h"
+#include "exec/Block.h"
 
 #include <array>
 #include <deque>
@@ -34,10 +34,16 @@ public:
   /// The whole operation is done.
   void end(uint64_t flight);
 
+  /// Marks of bytes that an ordinary access of the kind must not touch.
+  static constexpr uint8_t forbidden(AccessKind kind) {
+    return kind == AccessKind::Load ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
+  }
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
-  /// Stores are remembered, for what the asynchronous proxy sees.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
-             uint32_t bytes, bool isContiguous = false);
+             uint32_t bytes) const;
+  /// Ordinary accesses, for what the asynchronous proxy sees and overwrites.
+  void remember(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
+                uint32_t bytes, const AddressGroups *groups = nullptr);
 
   /// fence.proxy.async.
   void fence(const Warp &warp, LaneMask lanes);
@@ -58,7 +64,6 @@ public:
 
 private:
   static constexpr uint32_t kUnit = 16;
-  enum Mark : uint8_t { kArriving = 1, kLeaving = 2, kBarrier = 4 };
   struct Flight {
     Direction direction;
     std::vector<SharedRange> ranges;
@@ -76,8 +81,6 @@ private:
   void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
   std::string describe(uint64_t address) const;
-  static void remember(std::vector<Accessor> &accessors, Accessor by, LaneMask lanes,
-                       const uint64_t *addresses, uint32_t bytes);
   bool isFenced(const Accessor &accessor, uint32_t issuer) const {
     return hasFenced(accessor.thread, accessor.time) || hasFenced(issuer, accessor.time);
   }
@@ -90,7 +93,6 @@ private:
 
   std::deque<Flight> flights; ///< by number; the first is not done
   uint64_t firstFlight = 1;
-  std::vector<uint8_t> marks;             ///< of each byte
   std::vector<uint16_t> readers;          ///< of each unit
   std::vector<Accessor> writers, loaders; ///< the last ones, of each unit
   std::vector<uint32_t> fences;           ///< the time of each thread's last fence

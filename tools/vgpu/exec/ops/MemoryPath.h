@@ -15,10 +15,12 @@ struct Accessed {
   uint8_t *bytes[kWarpSize];     ///< only of the first lane where the access is contiguous
   /// All lanes are active and touch one range, in order.
   bool isContiguous = false;
+  AddressGroups groups; ///< none where all lanes have addresses of their own
   /// Local memory of a lane is no range: it is copied here, and back by `finish`.
   LaneMask local = 0;
   alignas(32) uint8_t bounce[kWarpSize][32];
 
+  const AddressGroups *groupsIfAny() const { return groups.count ? &groups : nullptr; }
   uint8_t *of(int lane) const {
     return isContiguous ? bytes[0] + (addresses[lane] - addresses[0]) : bytes[lane];
   }
@@ -100,6 +102,43 @@ inline void computeAddresses(const Warp &warp, const Instruction &instruction, s
   }
 }
 
+/// Whether the addresses of 2 × `half` lanes are those of the first half, twice.
+inline bool isTwice(const uint64_t *addresses, int half) {
+  if (addresses[0] != addresses[half] || addresses[half - 1] != addresses[2 * half - 1])
+    return false;
+  uint64_t differences = 0;
+  VGPU_LANES
+  for (int lane = 0; lane < half; ++lane)
+    differences |= addresses[lane] ^ addresses[lane + half];
+  return differences == 0;
+}
+
+/// Finds neighbours with one address, also in patterns that repeat.
+inline void groupLanes(Accessed &accessed, LaneMask lanes) {
+  const uint64_t *addresses = accessed.addresses;
+  int period = kWarpSize;
+  while (period > 4 && isTwice(addresses, period / 2))
+    period /= 2;
+  LaneMask repeats = 0; // the first lane of each period
+  for (int lane = 0; lane < kWarpSize; lane += period)
+    repeats |= LaneMask{1} << lane;
+  LaneMask begins = maskOf(
+      [=](int lane) { return lane == 0 || addresses[lane] != addresses[std::max(lane - 1, 0)]; });
+  if (begins == kAllLanes && period == kWarpSize)
+    return;
+  AddressGroups &groups = accessed.groups;
+  auto end = static_cast<int>(period);
+  for (LaneMask rest = begins & kAllLanes >> (kWarpSize - period); rest;) {
+    int lane = std::countr_zero(rest);
+    rest &= rest - 1;
+    int next = rest ? std::countr_zero(rest) : end;
+    LaneMask together = (kAllLanes >> (kWarpSize - (next - lane)) << lane) * repeats & lanes;
+    groups.lanes[groups.count] = together;
+    groups.first[groups.count] = static_cast<uint8_t>(std::countr_zero(together));
+    groups.count += together != 0;
+  }
+}
+
 struct Extent {
   uint64_t low, high; ///< smallest and largest address
 };
@@ -129,7 +168,8 @@ inline void tellObserver(Warp &warp, const Instruction &instruction, LaneMask la
   if (Observer *observer = warp.block.machine.observer) [[unlikely]] {
     const MemoryForm &form = instruction.memory;
     observer->access({kind, space, form.order, form.scope, form.isVolatile, form.bytes(), lanes,
-                      accessed.addresses, instruction, warp, accessed.isContiguous});
+                      accessed.addresses, instruction, warp, accessed.isContiguous,
+                      accessed.groupsIfAny()});
   }
 }
 
@@ -206,6 +246,8 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
       range = Allocation();
     block.knownGeneration = memory.generation();
   }
+  if (!accessed.isContiguous)
+    groupLanes(accessed, lanes);
   bool isKnown = extent.low >= known.begin && extent.high + bytes <= known.end &&
                  (kind == AccessKind::Load || !known.isReadOnly);
   if (!isKnown)
@@ -219,26 +261,80 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   setBytes(accessed, nullptr);
 }
 
-/// Whether all of 1, 2, 4, 8 or more bytes are marked.
-inline bool allWritten(const uint8_t *written, uint32_t bytes) {
-  uint64_t marks = 0;
+/// The marks that all bytes of some ranges have, and those that any has.
+struct Marks {
+  uint64_t all = ~uint64_t{0}, any = 0; ///< of eight bytes each
+
+  /// As many bytes as T has.
+  template <class T> void add(const uint8_t *marks) {
+    T some;
+    std::memcpy(&some, marks, sizeof some);
+    any |= some;
+    all &= some | ~uint64_t{T(~T{0})};
+  }
+  void addMany(const uint8_t *marks, uint32_t bytes) {
+    for (uint32_t byte = 0; byte < bytes; byte += 8)
+      add<uint64_t>(marks + byte);
+  }
+  bool haveAll(uint8_t mark) const {
+    uint64_t wanted = 0x0101'0101'0101'0101 * mark;
+    return (all & wanted) == wanted;
+  }
+  bool hasAny(uint8_t marks) const { return any & 0x0101'0101'0101'0101 * marks; }
+};
+
+inline Marks marksOf(const Block &block, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
+  Marks marks;
+  const uint8_t *known = block.sharedMarks.data();
+  const uint64_t *addresses = accessed.addresses;
+  if (accessed.isContiguous) {
+    marks.addMany(known + addresses[0], bytes * kWarpSize);
+    return marks;
+  }
+  auto each = [&](auto add) {
+    eachAddress(accessed.groupsIfAny(), lanes,
+                [&](int lane, LaneMask) { add(known + addresses[lane]); });
+  };
   switch (bytes) {
   case 1:
-    return *written;
+    each([&](const uint8_t *some) { marks.add<uint8_t>(some); });
+    break;
   case 2:
-    std::memcpy(&marks, written, 2);
-    return marks == 0x0101;
+    each([&](const uint8_t *some) { marks.add<uint16_t>(some); });
+    break;
   case 4:
-    std::memcpy(&marks, written, 4);
-    return marks == 0x01010101;
+    each([&](const uint8_t *some) { marks.add<uint32_t>(some); });
+    break;
+  case 16:
+    each([&](const uint8_t *some) { marks.addMany(some, 16); });
+    break;
   default:
-    for (uint32_t part = 0; part < bytes; part += 8) {
-      std::memcpy(&marks, written + part, 8);
-      if (marks != 0x0101010101010101)
-        return false;
-    }
-    return true;
+    each([&](const uint8_t *some) { marks.addMany(some, bytes); });
+    break;
   }
+  return marks;
+}
+
+/// Reports lanes that read what nobody has written.
+inline void checkWritten(Warp &warp, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
+  forLanes(lanes, [&](int lane) {
+    uint8_t *marks = &warp.block.sharedMarks[accessed.addresses[lane]];
+    if (std::all_of(marks, marks + bytes, [](uint8_t mark) { return mark & kWritten; }))
+      return;
+    reportUninitialized(warp, ptx::Space::Shared, lane, accessed.addresses[lane]);
+    std::for_each(marks, marks + bytes, [](uint8_t &mark) { mark |= kWritten; });
+  });
+}
+
+inline void markWritten(Block &block, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {
+  auto mark = [&](uint64_t address, uint32_t count) {
+    uint8_t *marks = &block.sharedMarks[address];
+    for (uint32_t byte = 0; byte < count; ++byte)
+      marks[byte] |= kWritten;
+  };
+  if (accessed.isContiguous)
+    return mark(accessed.addresses[0], bytes * kWarpSize);
+  forLanes(lanes, [&](int lane) { mark(accessed.addresses[lane], bytes); });
 }
 
 inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask lanes,
@@ -248,25 +344,19 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
   Extent extent = extentOf(accessed, lanes, bytes);
   if (extent.low < kSharedBase || extent.high + bytes > block.sharedEnd)
     faultShared(block, lanes, accessed.addresses, bytes, kind);
+  if (!accessed.isContiguous)
+    groupLanes(accessed, lanes);
+  Marks marks = marksOf(block, accessed, lanes, bytes);
+  if (marks.hasAny(Flights::forbidden(kind))) [[unlikely]]
+    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes);
   if (block.asynchrony) [[unlikely]]
-    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes,
-                                    accessed.isContiguous);
-  uint8_t *written = block.sharedWritten.data();
-  bool isKnownWritten =
-      accessed.isContiguous && allWritten(written + extent.low, bytes * kWarpSize);
-  if (kind != AccessKind::Store && !isKnownWritten)
-    forLanes(lanes, [&](int lane) {
-      uint64_t address = accessed.addresses[lane];
-      if (!allWritten(written + address, bytes)) [[unlikely]] {
-        reportUninitialized(warp, ptx::Space::Shared, lane, address);
-        std::memset(written + address, 1, bytes);
-      }
-    });
-  if (kind != AccessKind::Load && !isKnownWritten) {
-    if (accessed.isContiguous)
-      std::memset(written + accessed.addresses[0], 1, bytes * kWarpSize);
-    else
-      forLanes(lanes, [&](int lane) { std::memset(written + accessed.addresses[lane], 1, bytes); });
+    block.asynchrony->flights.remember(warp, kind, lanes, accessed.addresses, bytes,
+                                       accessed.groupsIfAny());
+  if (!marks.haveAll(kWritten)) [[unlikely]] {
+    if (kind != AccessKind::Store)
+      checkWritten(warp, accessed, lanes, bytes);
+    if (kind != AccessKind::Load)
+      markWritten(block, accessed, lanes, bytes);
   }
   tellObserver(warp, instruction, lanes, accessed, ptx::Space::Shared, kind);
   setBytes(accessed, block.sharedBytes.data());

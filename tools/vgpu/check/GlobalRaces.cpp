@@ -73,7 +73,8 @@ bool GlobalRaces::followsUnsettled(const Record &earlier, uint32_t log, const Ac
     if (earlier.time <= clocks.floor(own) ||
         !(ownStrength == Strength::Weak || strength == Strength::Weak))
       return true;
-    bool isSameLanes = !earlier.hasMoreLanes && earlier.lane == record.lane &&
+    bool isSameLanes = !earlier.hasMoreLanes && !record.hasMoreLanes &&
+                       earlier.lane == record.lane &&
                        std::min<uint32_t>(earlier.widthLog, log) == record.widthLog;
     if (warp == own && (earlier.time <= access.ownKnown || isSameLanes))
       return true;
@@ -181,6 +182,24 @@ void GlobalRaces::inLine(Line &line, const Access &access, uint64_t address, uin
   }
 }
 
+/// Lanes that load from one address, which one of them has just done. False, and
+/// to be done again lane by lane, if something cannot be said of all of them.
+bool GlobalRaces::loadTogether(Line &line, const Access &access, uint64_t address, uint32_t bytes,
+                               LaneMask others) const {
+  Record record = access.record;
+  record.lane = static_cast<uint32_t>(std::countr_zero(others));
+  record.hasMoreLanes = true;
+  auto first = static_cast<uint32_t>(address % kLineBytes);
+  uint32_t log = line.cellLog;
+  if (log > record.widthLog || !line.cells)
+    return false;
+  record.widthLog = log;
+  for (uint32_t offset = first; offset < first + bytes; offset += 1u << log)
+    if (!touch(line.cells[offset >> log], log, access, record))
+      return false;
+  return true;
+}
+
 /// The usual access to a line with one cell. False, with nothing done, if more
 /// must be looked at.
 inline bool GlobalRaces::touchWhole(Line &line, const Access &access, uint32_t lane) const {
@@ -221,10 +240,25 @@ GlobalRaces::Access GlobalRaces::begin(const MemoryAccess &access, const Context
           record};
 }
 
+void GlobalRaces::accessGroups(const MemoryAccess &access, const Access &now) {
+  eachAddress(access.groups, access.lanes, [&](int lane, LaneMask lanes) {
+    uint64_t address = access.addresses[lane];
+    Line &line = lineOf(address);
+    inLine(line, now, address, access.bytes, static_cast<uint32_t>(lane));
+    LaneMask others = lanes & (lanes - 1);
+    if (others && loadTogether(line, now, address, access.bytes, others))
+      return;
+    for (; others; others &= others - 1)
+      inLine(line, now, address, access.bytes, static_cast<uint32_t>(std::countr_zero(others)));
+  });
+}
+
 void GlobalRaces::access(const MemoryAccess &access, const Context &context) {
   Access now = begin(access, context);
   if (access.isContiguous)
     return part(now, access.addresses[0], kWarpSize * access.bytes, 0);
+  if (access.groups && now.isLoad)
+    return accessGroups(access, now);
   // What is far apart is not in the processor's caches: it is sought together.
   Line *lines[kWarpSize];
   for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {

@@ -70,6 +70,9 @@ private:
   void split(Line &line, uint32_t log, Time start);
   void part(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
   void inLine(Line &line, const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
+  void accessGroups(const MemoryAccess &access, const Access &now);
+  bool loadTogether(Line &line, const Access &access, uint64_t address, uint32_t bytes,
+                    LaneMask others) const;
   bool touchWhole(Line &line, const Access &access, uint32_t lane) const;
   bool touch(Cell &cell, uint32_t log, const Access &access, Record record) const;
   bool recordRead(Cell &cell, uint32_t log, const Access &access, Record record) const;

@@ -6,10 +6,11 @@ Writes norms, attention with a cache, and a MoE block as a model has them, with
 experts too narrow to matter, as ONNX; compiles them; and runs them on the
 virtual GPU, computing: its counting mode does not follow attention, where sums
 decide branches. Of each launch: registers, spills and notes of ptxas, where that
-is found; bytes of DRAM over the least, which is what `Step.least` says, in whole
-sectors; bank conflicts; and the roofline's time. A line that ends in MISS breaks
-a bound: spills, notes, conflicts in the main loop, or DRAM over 1.05 (decode) or
-1.15 (prefill) of the least.
+is found; shared memory and how many blocks fit a multiprocessor; bytes of DRAM and
+of L2 over the least, which is what `Step.least` says, in whole sectors; bank
+conflicts; and the roofline's time. A line that ends in MISS breaks a bound: spills,
+notes, conflicts in the main loop, or DRAM over 1.05 (decode) or 1.15 (prefill) of
+the least.
 
 Rows of a decode share 4096 keys. DeepSeek-V3 has its attention in the expanded
 form, and the router of the MoE operator. A cache that comes as an input is copied.
@@ -20,10 +21,11 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import time
 
-from cuda_report import MACHINES
+from cuda_report import MACHINES, blocks_per_multiprocessor
 from cuda_row_kernels import assemble
 
 MODELS = {  # experts, top-k, hidden; query heads, key heads, widths of keys and values
@@ -31,6 +33,8 @@ MODELS = {  # experts, top-k, hidden; query heads, key heads, widths of keys and
     "qwen3-30b-a3b": (128, 8, 2048, 32, 4, 128, 128),
     "deepseek-v3": (256, 8, 7168, 128, 128, 192, 128),
 }
+# The blocks of kernels with a thread for each element.
+OF_ELEMENTS = {"shared": 0, "threads": 128}
 INNER, POSITIONS, KEYS, CHUNK = 16, 8192, 4096, 64
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TYPES = {"f32": 1, "i32": 6, "bf16": 16}
@@ -132,7 +136,7 @@ def write_npy(path, element, sizes, data=None):
 
 
 def compile_layer(folder, name, chip):
-    """The artifact and the PTX of a model's layer."""
+    """The artifact and the PTX of a model's layer, and what blocks its kernels have."""
     schema = ROOT / "test/lib/import/Inputs/onnx.proto"
     encoded = subprocess.run(["protoc", "--encode=onnx.ModelProto", "-I", schema.parent, schema],
                              input=model(MODELS[name]).encode(), capture_output=True, check=True)
@@ -140,9 +144,14 @@ def compile_layer(folder, name, chip):
     path.write_bytes(encoded.stdout)
     for out in (folder / f"{name}.moec", folder / f"{name}.ptx"):
         subprocess.run([ROOT / "build/bin/moec", "compile", path, "-o", out, "--target", "cuda", "--chip",
-                        chip, *(["--cubin", "off"] if out.suffix == ".moec" else ["--emit", "ptx"])],
+                        chip, *(["--cubin", "off"] if out.suffix == ".moec" else
+                                ["--emit", "ptx", "--dump-ir", folder / name])],
                        check=True)
-    return folder / f"{name}.moec", folder / f"{name}.ptx"
+    blocks = re.findall(r"llvm.func @(\w+)\(.*rt\.block = \{shared = (\d+) : i64, threads = (\d+)",
+                        (folder / name / "4-emit.mlir").read_text())
+    return (folder / f"{name}.moec", folder / f"{name}.ptx",
+            {kernel: {"shared": int(shared), "threads": int(threads)}
+             for kernel, shared, threads in blocks})
 
 
 class Step:
@@ -168,7 +177,7 @@ class Step:
         """Bytes that a kernel must read and write, each tensor once; None where not known."""
         experts, top_k, hidden, heads, kv, d, e = self.shape
         tokens, slots = self.tokens, self.tokens * top_k
-        cache = lambda keys: self.batch * kv * keys * (d + e) * 2
+        cache = self.batch * kv * self.keys * (d + e) * 2
         queries, results = tokens * heads * d * 2, tokens * heads * e * 2
         # Of each query, those that it may see.
         chunks = self.batch * heads * sum(-(-(self.past + i + 1) // CHUNK) for i in range(self.added))
@@ -176,14 +185,17 @@ class Step:
         if kernel.startswith("rms_norm"):
             tensors = [tokens * hidden * 2, hidden * 2, tokens * hidden * 2]
         elif "cache_append" in kernel:
+            # Queries and both caches together, or one cache, which the name's last number tells.
+            width = d + e if "rope" in kernel else int(kernel.rsplit("x", 1)[1])
             rotated = 2 * queries + self.added * d * 2 if "rope" in kernel else 0
-            tensors = [rotated, tokens * kv * (d + e) * 2, cache(self.past), cache(self.keys)]
+            tensors = [rotated, *(self.batch * kv * keys * width * 2
+                                  for keys in (self.added, self.past, self.keys))]
         elif kernel.startswith("attention") and kernel.endswith("_chunks"):
-            tensors = [queries, cache(self.keys), *parts]
+            tensors = [queries, cache, *parts]
         elif kernel.startswith("attention") and kernel.endswith("_merge"):
             tensors = [*parts, results]
         elif kernel.startswith("attention"):
-            tensors = [queries, cache(self.keys), results]
+            tensors = [queries, cache, results]
         elif kernel.startswith("route"):
             tensors = [tokens * experts * 2, slots * 4, slots * 4]
         elif kernel.startswith("permute"):
@@ -203,13 +215,15 @@ class Step:
         return 2 * self.tokens * heads * seen * (d + e)
 
 
-def report(step, launch, assembled, chip):
+def report(step, launch, assembled, blocks, chip):
     kernel, machine = launch["kernel"], MACHINES[chip]
     dram = launch["dram_read_bytes"] + launch["dram_write_bytes"]
     l2 = launch["l2_read_bytes"] + launch["l2_written_bytes"]
     least = step.least(kernel)
     conflicts = launch.get("main_loop", {}).get("bank_conflicts", 0)
     registers, spills, notes = assembled.get(kernel, ("-", 0, "none"))
+    block = blocks.get(kernel, OF_ELEMENTS)
+    resident = "-" if registers == "-" else blocks_per_multiprocessor(block, chip, registers)
     seconds = max(dram / machine["bytes"], step.operations(kernel) / machine["bf16"])
     bound = 1.05 if step.added == 1 else 1.15
     misses = [text for text, is_missed in (
@@ -217,6 +231,7 @@ def report(step, launch, assembled, chip):
         ("DRAM", least and dram > bound * least)) if is_missed]
     ratios = f"{dram / least:8.3f}{l2 / least:8.2f}" if least else f"{'-':>8}{'-':>8}"
     print(f"{kernel:<52}{step.batch:5}{step.added:6}{step.keys:6}{registers:>5}{spills:7}{notes:>6}"
+          f"{block['shared'] / 1024:7.1f}{resident:>7}"
           f"{dram / 1024:11.1f}{ratios}{launch['bank_conflicts']:11}{conflicts:8}{seconds * 1e6:9.2f}"
           f"{'  MISS ' + ', '.join(misses) if misses else ''}", flush=True)
 
@@ -243,11 +258,11 @@ def main():
         zeros.truncate(1 << 30)
     print(f"code for {options.chip}; time on {MACHINES[options.chip]['name']}\n"
           f"{'kernel':<52}{'rows':>5}{'added':>6}{'keys':>6}{'regs':>5}{'spills':>7}{'C75xx':>6}"
-          f"{'KB DRAM':>11}{'DRAM':>8}{'L2':>8}{'conflicts':>11}{'in loop':>8}{'least us':>9}")
+          f"{'KB':>7}{'blocks':>7}{'KB DRAM':>11}{'DRAM':>8}{'L2':>8}{'conflicts':>11}{'in loop':>8}{'least us':>9}")
     for name in (name for name in MODELS if options.only in name):
         start = time.monotonic()
         print(name)
-        artifact, ptx = compile_layer(options.folder, name, options.chip)
+        artifact, ptx, blocks = compile_layer(options.folder, name, options.chip)
         assembled = assemble(str(ptx), options.chip)
         for tokens in map(int, options.tokens.split(",")):
             for step in steps(MODELS[name], tokens):
@@ -256,7 +271,7 @@ def main():
                     # Products are cuda_report.py's, and of equal kernels one is enough.
                     if not launch["kernel"].startswith("matmul") and launch["kernel"] not in seen:
                         seen.add(launch["kernel"])
-                        report(step, launch, assembled, options.chip)
+                        report(step, launch, assembled, blocks, options.chip)
         print(f"{name} took {time.monotonic() - start:.0f} s", flush=True)
 
 

@@ -61,7 +61,7 @@ void Flights::mark(Direction direction, SharedRange range) {
   for (; address + 8 <= range.end; address += 8) {
     uint64_t eight;
     std::memcpy(&eight, marks + address, 8);
-    eight |= 0x0101'0101'0101'0101 * kLeaving;
+    eight |= 0x0101'0101'0101'0101u * kLeaving;
     std::memcpy(marks + address, &eight, 8);
   }
   for (; address < range.end; ++address)
@@ -159,7 +159,7 @@ void Flights::fence(const Warp &warp, LaneMask lanes) {
 
 /// Reports the first of them without a fence. What was looked at is settled.
 void Flights::checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane,
-                           SharedRange range, std::string message, Severity severity,
+                           SharedRange range, std::string_view verb, Severity severity,
                            std::string_view access) {
   uint32_t issuer = warp.index * kWarpSize + static_cast<uint32_t>(lane);
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
@@ -167,8 +167,10 @@ void Flights::checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, i
     if (accessor.time == 0 || isFenced(accessor, issuer))
       continue;
     return report(warp, lane, FindingKind::Proxy,
-                  message + ", without fence.proxy.async between them", unit * kUnit,
-                  "the " + std::string(access) + " of warp " +
+                  std::string(verb) + " through the asynchronous proxy what an ordinary " +
+                      std::string(access) + ", without fence.proxy.async between them",
+                  unit * kUnit,
+                  "the " + std::string(access.substr(0, access.find(' '))) + " of warp " +
                       std::to_string(accessor.thread / kWarpSize) + ", lane " +
                       std::to_string(accessor.thread % kWarpSize),
                   severity);
@@ -181,11 +183,10 @@ void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, Directio
                          std::string_view verb) {
   if (!tracksProxies)
     return;
-  std::string start = std::string(verb) + " through the asynchronous proxy what an ordinary ";
-  checkEarlier(writers, warp, lane, range, start + "store wrote", Severity::Error, "store");
+  checkEarlier(writers, warp, lane, range, verb, Severity::Error, "store wrote");
   if (direction == Direction::Writes)
-    checkEarlier(loaders, warp, lane, range, start + "load read",
-                 block.machine.hasStrictProxies ? Severity::Error : Severity::Note, "load");
+    checkEarlier(loaders, warp, lane, range, verb,
+                 block.machine.hasStrictProxies ? Severity::Error : Severity::Note, "load read");
 }
 
 void Flights::markBarrier(uint32_t address) {

@@ -84,8 +84,9 @@ private:
   bool isFenced(const Accessor &accessor, uint32_t issuer) const {
     return hasFenced(accessor.thread, accessor.time) || hasFenced(issuer, accessor.time);
   }
+  /// `access` is what was done before: "store wrote".
   void checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane, SharedRange range,
-                    std::string message, Severity severity, std::string_view access);
+                    std::string_view verb, Severity severity, std::string_view access);
 
   Block &block;
   bool tracksProxies;

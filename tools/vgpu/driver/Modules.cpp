@@ -28,8 +28,8 @@ void placeVariables(Module &module) {
       throw std::bad_alloc();
     module.variables[variable.name] = address;
     memory.markInitialized(address, variable.bytes());
-    std::memcpy(reinterpret_cast<void *>(address), variable.initial.data(),
-                variable.initial.size());
+    std::copy(variable.initial.begin(), variable.initial.end(),
+              reinterpret_cast<uint8_t *>(address));
   }
 }
 

@@ -21,7 +21,7 @@ inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
   if (bytes == sizeof(Unit))
     *reinterpret_cast<Unit *>(to) = *reinterpret_cast<const Unit *>(from);
   else
-    std::memcpy(to, from, bytes);
+    std::copy_n(from, bytes, to);
 }
 
 /// Calls visit(shared address, offset in the piece, bytes), where the swizzle takes

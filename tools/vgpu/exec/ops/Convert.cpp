@@ -144,7 +144,7 @@ int64_t toInteger(double value, Type type) {
     if (value >= bound)
       return static_cast<int64_t>(~uint64_t{0} >> (65 - bits));
     if (value < -bound)
-      return -static_cast<int64_t>(uint64_t{1} << (bits - 1));
+      return static_cast<int64_t>(~uint64_t{0} << (bits - 1));
     return static_cast<int64_t>(value);
   }
   if (value <= 0)

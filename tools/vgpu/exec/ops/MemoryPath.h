@@ -180,7 +180,7 @@ inline uint8_t shadowMask(uint64_t address, uint32_t bytes) {
 
 /// Whether all bytes are `value`; `count` is a multiple of 8.
 inline bool isAll(const uint8_t *bytes, uint8_t value, uint32_t count) {
-  uint64_t wanted = 0x0101'0101'0101'0101 * value, differences = 0, eight;
+  uint64_t wanted = 0x0101'0101'0101'0101u * value, differences = 0, eight;
   for (uint32_t byte = 0; byte < count; byte += 8) {
     std::memcpy(&eight, bytes + byte, 8);
     differences |= eight ^ wanted;
@@ -277,10 +277,10 @@ struct Marks {
       add<uint64_t>(marks + byte);
   }
   bool haveAll(uint8_t mark) const {
-    uint64_t wanted = 0x0101'0101'0101'0101 * mark;
+    uint64_t wanted = 0x0101'0101'0101'0101u * mark;
     return (all & wanted) == wanted;
   }
-  bool hasAny(uint8_t marks) const { return any & 0x0101'0101'0101'0101 * marks; }
+  bool hasAny(uint8_t marks) const { return any & 0x0101'0101'0101'0101u * marks; }
 };
 
 inline Marks marksOf(const Block &block, const Accessed &accessed, LaneMask lanes, uint32_t bytes) {

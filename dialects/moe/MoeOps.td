@@ -36,7 +36,7 @@ def Moe_RouteOp : Moe_Op<"route", [AttrSizedOperandSegments]> {
 
     1. Scores: s = softmax, sigmoid or identity of the logits. The sum of the
        softmax ascends; a kernel may add in another order, which then depends on
-       the chip and the number of experts alone.
+       the chip and the numbers of experts and groups alone.
     2. Choice: c = s + `selection_bias`. With groups (of E / `groups`
        neighbours), a group scores the largest c, or the sum of the two
        largest; outside the `kept_groups` best groups c becomes `masked`.

@@ -26,11 +26,12 @@ def Rt_WeightOp : Rt_Op<"weight", [Symbol]> {
   let description = [{
     A weight is never bytes in IR. `source` says where they are: a dictionary
     with `file`, `offset` and `length` (bytes), relative to the model's folder;
-    an empty `file` is the model itself. A small constant has its elements there
-    instead, as `data`. `type` is the type of what the host
-    program loads. `recipe`, when present, is an array of dictionaries, the
-    steps that turn the source tensor (of type `stored`) into `type`, applied
-    slice by slice while the weights file is written.
+    an empty `file` is the model itself, an absolute one holds what the compiler
+    computed of weights alone. A small constant has its elements there instead,
+    as `data`. `type` is the type of what the host program loads. `recipe`, when
+    present, is an array of dictionaries, the steps that turn the source tensor
+    (of type `stored`) into `type`, applied slice by slice while the weights file
+    is written.
 
     Example:
     ```mlir

@@ -65,6 +65,7 @@ struct RaceChecker::BlockState : Observation {
 
   static std::vector<LaneMask> existing(const Block &block) {
     std::vector<LaneMask> lanes;
+    lanes.reserve(block.warps.size());
     for (const auto &warp : block.warps)
       lanes.push_back(warp->existing);
     return lanes;

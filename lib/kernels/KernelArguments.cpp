@@ -13,4 +13,10 @@ MemRefType contiguousRows(ArrayRef<int64_t> shape, Type element) {
   return MemRefType::get(shape, element, layout);
 }
 
+Value takeArgument(ValueRange &arguments, bool isPresent) {
+  Value argument = isPresent ? arguments.front() : Value();
+  arguments = arguments.drop_front(isPresent);
+  return argument;
+}
+
 } // namespace moec

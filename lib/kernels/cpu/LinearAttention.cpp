@@ -1,5 +1,6 @@
 #include "lib/kernels/cpu/LinearAttention.h"
 
+#include "lib/kernels/KernelArguments.h"
 #include "lib/kernels/cpu/KernelBuilder.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -24,11 +25,7 @@ class LinearAttentionEmitter {
 public:
   LinearAttentionEmitter(KernelBuilder &b, const LinearAttention &op, ValueRange arguments)
       : b(b), op(op) {
-    auto next = [&](bool isPresent = true) {
-      Value value = isPresent ? arguments.front() : Value();
-      arguments = arguments.drop_front(isPresent);
-      return value;
-    };
+    auto next = [&](bool isPresent = true) { return takeArgument(arguments, isPresent); };
     q = next();
     k = next();
     v = next();

@@ -1,6 +1,7 @@
 #include "lib/kernels/cpu/Matmul.h"
 
 #include "dialects/moe/Activation.h"
+#include "lib/kernels/KernelArguments.h"
 #include "lib/kernels/cpu/MatmulDot.h"
 #include "lib/kernels/cpu/QuantizeRows.h"
 #include "lib/weights/Pack.h"
@@ -35,22 +36,18 @@ public:
   MatmulEmitter(KernelBuilder &b, const Matmul &matmul, const Chip &chip, ValueRange arguments)
       : b(b), matmul(matmul), layout(matmul.layout), chip(chip), tile(matmulTile(chip, matmul.x)),
         vector(VectorType::get(tile.lanes, b.getF32Type())) {
-    auto next = [&] {
-      Value value = arguments.front();
-      arguments = arguments.drop_front();
-      return value;
-    };
+    auto next = [&](bool isPresent = true) { return takeArgument(arguments, isPresent); };
     operands.x = next();
     if (matmul.x == Rows::int8) {
       operands.xScales = next();
       operands.xSums = next();
     }
-    rows = matmul.hasRows ? next() : Value();
-    offsets = matmul.hasOffsets ? next() : Value();
+    rows = next(matmul.hasRows);
+    offsets = next(matmul.hasOffsets);
     operands.weights = next();
-    operands.scales = isInteger(layout.element) ? next() : Value();
-    operands.zeros = matmul.zeros ? next() : Value();
-    bias = matmul.hasBias ? next() : Value();
+    operands.scales = next(isInteger(layout.element));
+    operands.zeros = next(static_cast<bool>(matmul.zeros));
+    bias = next(matmul.hasBias);
     y = next();
     begin = next();
     end = next();

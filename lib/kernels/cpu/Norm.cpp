@@ -1,5 +1,6 @@
 #include "lib/kernels/cpu/Norm.h"
 
+#include "lib/kernels/KernelArguments.h"
 #include "lib/kernels/cpu/KernelBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -13,11 +14,7 @@ namespace {
 class NormEmitter {
 public:
   NormEmitter(KernelBuilder &b, const Norm &op, ValueRange arguments) : b(b), op(op) {
-    auto next = [&](bool isPresent = true) {
-      Value value = isPresent ? arguments.front() : Value();
-      arguments = arguments.drop_front(isPresent);
-      return value;
-    };
+    auto next = [&](bool isPresent = true) { return takeArgument(arguments, isPresent); };
     x = next();
     scale = next();
     bias = next(static_cast<bool>(op.bias));

@@ -20,14 +20,9 @@ AttentionOperands::AttentionOperands(BlockBuilder &b, const AttentionSpec &op,
   queries = size(b, arguments[0], 1);
   keys = size(b, arguments[1], 2);
   auto next = [&](bool isPresent = true, SmallVector<Value> *sizes = nullptr) {
-    RowMemory memory;
-    if (isPresent) {
-      memory = RowMemory(b, arguments.front());
-      for (unsigned dim = 0; sizes && dim < 4; ++dim)
-        sizes->push_back(size(b, arguments.front(), dim));
-      arguments = arguments.drop_front();
-    }
-    return memory;
+    for (unsigned dim = 0; isPresent && sizes && dim < 4; ++dim)
+      sizes->push_back(size(b, arguments.front(), dim));
+    return takeRows(b, arguments, isPresent);
   };
   q = next();
   k = next();

@@ -17,14 +17,7 @@ public:
   CombineEmitter(BlockBuilder &b, const CombineSpec &op, ValueRange arguments, Value token,
                  Value firstColumn)
       : b(b), op(op), unit(elementsOfUnit(op.rows)), token(token), firstColumn(firstColumn) {
-    auto next = [&](bool isPresent = true) {
-      RowMemory memory;
-      if (isPresent) {
-        memory = RowMemory(b, arguments.front());
-        arguments = arguments.drop_front();
-      }
-      return memory;
-    };
+    auto next = [&](bool isPresent = true) { return takeRows(b, arguments, isPresent); };
     rows = next();
     positions = next();
     weights = next(op.hasWeights);

@@ -1,6 +1,7 @@
 #include "lib/kernels/cuda/MatmulBlock.h"
 
 #include "dialects/moe/Activation.h"
+#include "lib/kernels/KernelArguments.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -10,11 +11,7 @@ namespace moec::cuda {
 MatmulBlock::MatmulBlock(BlockBuilder &b, const Matmul &matmul, int64_t parts, int64_t tokens,
                          ValueRange arguments, Value block)
     : b(b), matmul(matmul), layout(matmul.layout), parts(parts), tokens(tokens), block(block) {
-  auto next = [&] {
-    Value value = arguments.front();
-    arguments = arguments.drop_front();
-    return value;
-  };
+  auto next = [&] { return takeArgument(arguments); };
   x = next();
   rowTable = matmul.hasRows ? b.globalMemory(next()) : Value();
   offsets = matmul.hasOffsets ? b.globalMemory(next()) : Value();

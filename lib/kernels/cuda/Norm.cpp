@@ -19,14 +19,7 @@ class NormEmitter {
 public:
   NormEmitter(BlockBuilder &b, const Norm &op, int64_t threads, ValueRange arguments, Value row)
       : b(b), op(op), threads(threads), unit(elementsOfUnit(op.element)), row(row) {
-    auto next = [&](bool isPresent = true) {
-      RowMemory memory;
-      if (isPresent) {
-        memory = RowMemory(b, arguments.front());
-        arguments = arguments.drop_front();
-      }
-      return memory;
-    };
+    auto next = [&](bool isPresent = true) { return takeRows(b, arguments, isPresent); };
     x = next();
     skip = next(op.hasSkip);
     scale = next();

@@ -1,5 +1,6 @@
 #include "lib/kernels/cuda/RowFloats.h"
 
+#include "lib/kernels/KernelArguments.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -33,6 +34,11 @@ Value RowMemory::alignment(BlockBuilder &b) const {
   for (Value step : steps)
     bits = arith::OrIOp::create(b, bits, step);
   return bits;
+}
+
+RowMemory takeRows(BlockBuilder &b, ValueRange &arguments, bool isPresent) {
+  Value memref = takeArgument(arguments, isPresent);
+  return memref ? RowMemory(b, memref) : RowMemory();
 }
 
 Value areAligned(BlockBuilder &b, ArrayRef<RowMemory> memories) {

@@ -36,6 +36,9 @@ private:
   llvm::SmallVector<mlir::Value> steps;
 };
 
+/// The memory of the first of the arguments that are left, see takeArgument.
+RowMemory takeRows(BlockBuilder &b, mlir::ValueRange &arguments, bool isPresent = true);
+
 /// Whether every row begins at a multiple of kUnitBytes, an i1.
 mlir::Value areAligned(BlockBuilder &b, llvm::ArrayRef<RowMemory> memories);
 

@@ -5,12 +5,13 @@
 using namespace mlir;
 
 namespace moec::moe {
-namespace {
 
 Value sigmoid(TensorBuilder &b, Value x) {
   Value one = b.constant(x.getType(), 1);
   return b.div(one, b.add(one, b.exp(b.sub(b.constant(x.getType(), 0), x))));
 }
+
+namespace {
 
 Value applyFunction(TensorBuilder &b, ActivationAttr activation, Value x) {
   auto constant = [&](double value) { return b.constant(x.getType(), value); };

@@ -1,5 +1,6 @@
 //===- DecomposeRoute.cpp - what a router computes ------------------------===//
 #include "dialects/TensorBuilder.h"
+#include "dialects/moe/Activation.h"
 #include "dialects/moe/MoeDialect.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -63,10 +64,8 @@ private:
   }
 
   Value sigmoid(Value x, OpFoldResult n) {
-    return b.compute({tokens, n}, {{x, {0, 1}}}, f32, [&](TensorBuilder &b, ValueRange v) {
-      Value one = b.constant(f32, 1);
-      return b.div(one, b.add(one, b.exp(b.sub(b.constant(f32, 0), v[0]))));
-    });
+    return b.compute({tokens, n}, {{x, {0, 1}}}, f32,
+                     [](TensorBuilder &b, ValueRange v) { return moe::sigmoid(b, v[0]); });
   }
 
   Value scores(Value logits) {

@@ -1,5 +1,8 @@
 #include "lib/kernels/cpu/Route.h"
 
+#include "dialects/moe/Activation.h"
+#include "lib/kernels/KernelArguments.h"
+#include "lib/kernels/RouteFormulas.h"
 #include "lib/kernels/cpu/KernelBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -18,11 +21,7 @@ class RouteEmitter {
 public:
   RouteEmitter(KernelBuilder &b, const Route &op, ValueRange arguments)
       : b(b), op(op), router(op.router), f32(b.getF32Type()), i32(b.getI32Type()) {
-    auto next = [&](bool isPresent = true) {
-      Value value = isPresent ? arguments.front() : Value();
-      arguments = arguments.drop_front(isPresent);
-      return value;
-    };
+    auto next = [&](bool isPresent = true) { return takeArgument(arguments, isPresent); };
     logits = next();
     bias = next(static_cast<bool>(op.bias));
     values = next(static_cast<bool>(op.values));
@@ -46,7 +45,7 @@ public:
       if (router.getGroups() > 1)
         emitGroups();
       b.forVectors(op.experts, [&](Value expert, int64_t count) {
-        Value key = keyOf(loadVector(choices, expert));
+        Value key = choiceKey(b, loadVector(choices, expert));
         store(expand(count, key, b.constant(key.getType(), kTaken)), keys, expert);
       });
       b.forEach(b.index(0), b.index(router.getTopK()), 1, [&](Value k) { pick(k); });
@@ -84,17 +83,12 @@ private:
   // Scores and choices
   //===--------------------------------------------------------------------===//
 
-  Value sigmoid(Value x) {
-    Value one = b.constant(x.getType(), 1);
-    return b.div(one, b.add(one, b.exp(b.sub(b.constant(x.getType(), 0), x))));
-  }
-
   void emitScores() {
     bool isSoftmax = router.getScore() == moe::Score::softmax;
     b.forVectors(op.experts, [&](Value expert, int64_t count) {
       Value x = b.loadFloats(logits, {token, expert}, count);
       if (router.getScore() == moe::Score::sigmoid)
-        x = sigmoid(x);
+        x = moe::sigmoid(b, x);
       if (isSoftmax)
         x = expand(count, x, b.constant(b.vector(), -kInfinity));
       store(x, scores, expert);
@@ -130,18 +124,6 @@ private:
     });
   }
 
-  /// Integers in the order of floats; a NaN is -inf, and both zeros are one.
-  Value keyOf(Value x) {
-    Type type = x.getType();
-    Type integer = isa<VectorType>(type) ? Type(b.vectorOf(i32)) : i32;
-    Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
-    x = b.select(isNan, b.constant(type, -kInfinity), b.add(x, b.constant(type, 0)));
-    Value bits = arith::BitcastOp::create(b, integer, x);
-    Value flipped =
-        arith::XOrIOp::create(b, bits, b.constant(integer, std::numeric_limits<int32_t>::max()));
-    return b.select(b.less(bits, b.constant(integer, 0)), flipped, bits);
-  }
-
   //===--------------------------------------------------------------------===//
   // Groups
   //===--------------------------------------------------------------------===//
@@ -150,7 +132,7 @@ private:
   void emitGroups() {
     int64_t count = router.getGroups(), members = op.experts / count;
     b.forEach(b.index(0), b.index(count), 1, [&](Value group) {
-      store(keyOf(groupScore(b.mul(group, b.index(members)), members)), groupKeys, group);
+      store(choiceKey(b, groupScore(b.mul(group, b.index(members)), members)), groupKeys, group);
     });
     double masked = router.getMasked() == moe::Masked::zero ? 0 : -kInfinity;
     b.forEach(b.index(0), b.index(count), 1, [&](Value group) {
@@ -187,7 +169,7 @@ private:
     Value none = b.constant(i32, kTaken), zero = constant(0);
     SmallVector<Value> best = b.forEach(
         first, last, 1, {none, none, zero, zero}, [&](Value expert, MutableArrayRef<Value> best) {
-          Value x = load(choices, expert), key = keyOf(x);
+          Value x = load(choices, expert), key = choiceKey(b, x);
           auto isBefore = [&](Value other) {
             // Among equals an earlier expert stays ahead, or falls behind.
             return router.getTies() == moe::Ties::lower
@@ -281,23 +263,13 @@ private:
     b.forEach(b.index(0), b.index(router.getTopK()), 1, [&](Value k) {
       Value weight = load(picked, k);
       if (router.getNormalize() == moe::Normalize::sigmoid)
-        weight = sigmoid(weight);
+        weight = moe::sigmoid(b, weight);
       if (most)
         weight = b.exp(b.sub(weight, most));
       if (total)
         weight = b.div(weight, total);
-      store(scaled(weight), weights, {token, k});
+      store(scaledWeight(b, router, weight), weights, {token, k});
     });
-  }
-
-  Value scaled(Value weight) {
-    double scale = router.getScale().convertToDouble();
-    double least = router.getMinWeight().convertToDouble();
-    if (scale != 1 || least != -kInfinity)
-      weight = b.mul(weight, constant(scale));
-    if (least == -kInfinity)
-      return weight;
-    return b.select(b.less(constant(least), weight), weight, constant(0));
   }
 
   KernelBuilder &b;

@@ -1,5 +1,7 @@
 #include "lib/kernels/cuda/Route.h"
 
+#include "dialects/moe/Activation.h"
+#include "lib/kernels/RouteFormulas.h"
 #include "lib/kernels/cuda/RowFloats.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
@@ -36,14 +38,7 @@ public:
   RouteEmitter(BlockBuilder &b, const RouteSpec &op, ValueRange arguments, Value block)
       : b(b), op(op), router(op.router), lanes(op), f32(b.getF32Type()), i32(b.getI32Type()) {
     tokens = b.toI32(b.sizeOf(arguments[0], 0));
-    auto next = [&](bool isPresent = true) {
-      RowMemory memory;
-      if (isPresent) {
-        memory = RowMemory(b, arguments.front());
-        arguments = arguments.drop_front();
-      }
-      return memory;
-    };
+    auto next = [&](bool isPresent = true) { return takeRows(b, arguments, isPresent); };
     logits = next();
     bias = next(static_cast<bool>(op.bias));
     values = next(static_cast<bool>(op.values));
@@ -60,11 +55,11 @@ public:
       if (lanes.groups > 1)
         maskGroups(choices);
       for (auto [j, choice] : llvm::enumerate(choices))
-        keys.push_back(b.select(isInside(j), keyOf(choice), b.i32(kTaken)));
+        keys.push_back(b.select(isInside(j), choiceKey(b, choice), b.i32(kTaken)));
       pick();
       if (values)
         picked = loadPickedValue();
-      Value weight = scaled(normalised());
+      Value weight = scaledWeight(b, router, normalised());
       b.ifTrue(b.both(b.less(token, tokens), b.less(place, b.i32(router.getTopK()))), [&] {
         b.store(pickedId, ids.at(b, {token, place}));
         b.store(weight, weights.at(b, {token, place}));
@@ -130,17 +125,12 @@ private:
   // Scores and choices
   //===--------------------------------------------------------------------===//
 
-  Value sigmoid(Value x) {
-    Value one = constant(1);
-    return b.div(one, b.add(one, b.exp(b.sub(constant(0), x))));
-  }
-
   void computeScores() {
     // What is no expert adds 0 to the sum of a softmax.
     scores = read(logits, row, -kInfinity);
     if (router.getScore() == moe::Score::sigmoid)
       for (Value &score : scores)
-        score = sigmoid(score);
+        score = moe::sigmoid(b, score);
     if (router.getScore() != moe::Score::softmax)
       return;
     Value most = scores.front(), total = constant(0);
@@ -169,20 +159,13 @@ private:
     return b.select(isNan, constant(-kInfinity), x);
   }
 
-  /// Integers in the order of floats; a NaN is -inf, and both zeros are one.
-  Value keyOf(Value x) {
-    Value bits = b.bitcast(b.add(withoutNan(x), constant(0)), i32);
-    Value flipped = arith::XOrIOp::create(b, bits, b.i32(std::numeric_limits<int32_t>::max()));
-    return b.select(b.less(bits, b.i32(0)), flipped, bits);
-  }
-
   //===--------------------------------------------------------------------===//
   // Groups
   //===--------------------------------------------------------------------===//
 
   /// Choices outside the best groups are masked.
   void maskGroups(MutableArrayRef<Value> choices) {
-    Value mine = keyOf(groupScore(choices)), rank = b.i32(0);
+    Value mine = choiceKey(b, groupScore(choices)), rank = b.i32(0);
     for (int64_t other = 0; other < lanes.groups; ++other) {
       Value theirs = fromPlace(mine, b.i32(other * lanes.ofGroup));
       Value wins = router.getTies() == moe::Ties::lower ? b.less(b.i32(other), group)
@@ -303,7 +286,7 @@ private:
     case moe::Normalize::keep:
       return picked;
     case moe::Normalize::sigmoid:
-      return sigmoid(picked);
+      return moe::sigmoid(b, picked);
     case moe::Normalize::sum: {
       Value epsilon = constant(router.getEpsilon().convertToDouble());
       return b.div(picked, b.add(foldPicked(picked, 0, add), epsilon));
@@ -314,16 +297,6 @@ private:
     }
     }
     llvm_unreachable("a normalisation without a case");
-  }
-
-  Value scaled(Value weight) {
-    double scale = router.getScale().convertToDouble();
-    double least = router.getMinWeight().convertToDouble();
-    if (scale != 1 || least != -kInfinity)
-      weight = b.mul(weight, constant(scale));
-    if (least == -kInfinity)
-      return weight;
-    return b.select(b.less(constant(least), weight), weight, constant(0));
   }
 
   BlockBuilder &b;

@@ -7,10 +7,6 @@ namespace moec {
 /// Kernels hold the slots of a token in registers.
 static constexpr int64_t kMaxTopK = 32;
 
-static RankedTensorType rowsOf(int64_t columns, Type element) {
-  return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
-}
-
 LogicalResult launchCombine(RewriterBase &rewriter, moe::CombineOp op,
                             ChooseKernel<CombineSpec> kernel) {
   auto rows = cast<RankedTensorType>(op.getRows().getType());
@@ -29,11 +25,11 @@ LogicalResult launchCombine(RewriterBase &rewriter, moe::CombineOp op,
   std::optional<KernelGrid> chosen = kernel(b, combine, b.index(tokens));
   if (!chosen)
     return failure();
-  SmallVector<Value> inputs{b.castTo(op.getRows(), rowsOf(combine.hidden, combine.rows)),
-                            b.castTo(op.getPositions(), rowsOf(combine.topK, b.getI32Type()))};
+  SmallVector<Value> inputs{b.castTo(op.getRows(), tensorOf(combine.hidden, combine.rows)),
+                            b.castTo(op.getPositions(), tensorOf(combine.topK, b.getI32Type()))};
   if (op.getWeights())
-    inputs.push_back(b.castTo(op.getWeights(), rowsOf(combine.topK, b.getF32Type())));
-  RankedTensorType result = rowsOf(combine.hidden, combine.element);
+    inputs.push_back(b.castTo(op.getWeights(), tensorOf(combine.topK, b.getF32Type())));
+  RankedTensorType result = tensorOf(combine.hidden, combine.element);
   if (op.getAddend())
     inputs.push_back(b.castTo(op.getAddend(), result));
   Value y = launch(b, chosen->kernel, chosen->grid, inputs, result,

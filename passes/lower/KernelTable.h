@@ -75,6 +75,10 @@ mlir::Value launch(TensorBuilder &b, mlir::func::FuncOp kernel, mlir::Value grid
                    mlir::ValueRange inputs, mlir::RankedTensorType type, TensorBuilder::Sizes sizes,
                    llvm::StringRef op);
 
+/// A tensor [dynamic, columns], as kernels take them.
+inline mlir::RankedTensorType tensorOf(int64_t columns, mlir::Type element) {
+  return mlir::RankedTensorType::get({mlir::ShapedType::kDynamic, columns}, element);
+}
 /// Whether kernels load and store elements of the type.
 inline bool isKernelFloat(mlir::Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
 /// Whether a size can be part of a kernel's key.

@@ -1,5 +1,6 @@
 #include "passes/lower/MatmulOperands.h"
 
+#include "dialects/moe/GatherRows.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Matchers.h"
 
@@ -24,10 +25,6 @@ GateRows gateRows(moe::ActivationAttr activation) {
 
 Type elementOf(Value tensor) { return cast<ShapedType>(tensor.getType()).getElementType(); }
 
-RankedTensorType tensorOf(int64_t columns, Type element) {
-  return RankedTensorType::get({ShapedType::kDynamic, columns}, element);
-}
-
 Value converted(TensorBuilder &b, Value tensor, Type element) {
   if (elementOf(tensor) == element)
     return tensor;
@@ -51,6 +48,15 @@ std::optional<PackedMatrices> weightsOf(moe::GroupedMatmulOp op, std::optional<W
   int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
   return PackedMatrices::of({op.getMatrix(), op.getUp()}, op.getQuantAttr(), k,
                             gateRows(op.getActivationAttr()), type);
+}
+
+KernelRows::KernelRows(moe::GroupedMatmulOp op)
+    : op(op), hasSlots(op.getSlots()), areScaled(op.getInputScales()),
+      slotsPerRow(static_cast<int64_t>(op.getSlotsPerRow())),
+      type(areScaled ? Float32Type::get(op.getContext()) : elementOf(op.getX())) {}
+
+Value KernelRows::source(TensorBuilder &b) const {
+  return areScaled ? moe::gatherRows(b, op) : Value(op.getX());
 }
 
 SmallVector<Value> matrixOperands(KernelTable &kernels, TensorBuilder &b,

@@ -9,9 +9,6 @@ namespace moec {
 
 mlir::Type elementOf(mlir::Value tensor);
 
-/// A tensor [dynamic, columns], as kernels take them.
-mlir::RankedTensorType tensorOf(int64_t columns, mlir::Type element);
-
 /// The same numbers as another type; f32 are rounded.
 mlir::Value converted(TensorBuilder &b, mlir::Value tensor, mlir::Type element);
 
@@ -20,6 +17,26 @@ mlir::Value converted(TensorBuilder &b, mlir::Value tensor, mlir::Type element);
 /// f64, chooses its matrices, or multiplies by what is not a weight.
 std::optional<PackedMatrices> weightsOf(mlir::linalg::MatmulOp op, std::optional<WeightType> type);
 std::optional<PackedMatrices> weightsOf(moe::GroupedMatmulOp op, std::optional<WeightType> type);
+
+/// The rows that a kernel of a grouped product reads: those of x, by way of the
+/// slots where there are, or rows that have a scale each, which are gathered and
+/// scaled before: once, not by each panel of the weights.
+class KernelRows {
+public:
+  explicit KernelRows(moe::GroupedMatmulOp op);
+
+  /// Whether the kernel finds a row by its slot, and how many slots share one.
+  bool areGathered() const { return hasSlots && !areScaled; }
+  int64_t divisor() const { return areScaled ? 1 : slotsPerRow; }
+  mlir::Type element() const { return type; }
+  mlir::Value source(TensorBuilder &b) const;
+
+private:
+  mutable moe::GroupedMatmulOp op;
+  bool hasSlots, areScaled;
+  int64_t slotsPerRow;
+  mlir::Type type;
+};
 
 /// The matrices as kernels take them: elements, scales and zero points.
 llvm::SmallVector<mlir::Value> matrixOperands(KernelTable &kernels, TensorBuilder &b,

@@ -24,8 +24,7 @@ public:
   Value asRows(Value x) {
     if (typeOf(x).getRank() != 2)
       x = tensor::CollapseShapeOp::create(b, x, rowsAt(axis, typeOf(x).getRank()));
-    return b.castTo(
-        x, RankedTensorType::get({ShapedType::kDynamic, width}, typeOf(x).getElementType()));
+    return b.castTo(x, tensorOf(width, typeOf(x).getElementType()));
   }
   Value count() { return b.index(size); }
   /// Scale or bias as a vector.
@@ -36,7 +35,7 @@ public:
   }
   Value rowsOutput(Type element) {
     return b.castTo(tensor::EmptyOp::create(b, {size, b.getIndexAttr(width)}, element),
-                    RankedTensorType::get({ShapedType::kDynamic, width}, element));
+                    tensorOf(width, element));
   }
   Value statisticOutput() {
     return b.castTo(tensor::EmptyOp::create(b, size, b.getF32Type()),

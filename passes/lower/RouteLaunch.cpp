@@ -5,12 +5,6 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-constexpr int64_t kDynamic = ShapedType::kDynamic;
-
-RankedTensorType rowsOf(int64_t columns, Type element) {
-  return RankedTensorType::get({kDynamic, columns}, element);
-}
-
 /// What a kernel has to compute, if its sizes are known.
 std::optional<RouteSpec> routeOf(moe::RouteOp op) {
   auto elementOf = [](Value tensor) {
@@ -25,12 +19,12 @@ std::optional<RouteSpec> routeOf(moe::RouteOp op) {
 }
 
 SmallVector<Value> inputsOf(TensorBuilder &b, moe::RouteOp op, const RouteSpec &route) {
-  SmallVector<Value> inputs{b.castTo(op.getLogits(), rowsOf(route.experts, route.logits))};
+  SmallVector<Value> inputs{b.castTo(op.getLogits(), tensorOf(route.experts, route.logits))};
   if (op.getSelectionBias())
     inputs.push_back(
         b.castTo(op.getSelectionBias(), RankedTensorType::get(route.experts, route.bias)));
   if (op.getValues())
-    inputs.push_back(b.castTo(op.getValues(), rowsOf(route.experts, route.values)));
+    inputs.push_back(b.castTo(op.getValues(), tensorOf(route.experts, route.values)));
   return inputs;
 }
 
@@ -49,7 +43,7 @@ LogicalResult launchRoute(RewriterBase &rewriter, moe::RouteOp op, ChooseKernel<
   int64_t topK = route->router.getTopK();
   auto output = [&](Type element) {
     Value empty = tensor::EmptyOp::create(b, {tokens, b.getIndexAttr(topK)}, element);
-    return b.castTo(empty, rowsOf(topK, element));
+    return b.castTo(empty, tensorOf(topK, element));
   };
   SmallVector<Value> outputs{output(b.getI32Type()), output(b.getF32Type())};
   SmallVector<Value> results = launch(b, chosen->kernel, chosen->grid, inputsOf(b, op, *route),

@@ -1,5 +1,4 @@
 //===- SelectMatmul.cpp - products by weights become matmul kernels --------===//
-#include "dialects/moe/GatherRows.h"
 #include "lib/kernels/cpu/Matmul.h"
 #include "lib/kernels/cpu/QuantizeRows.h"
 #include "lib/weights/Quantize.h"
@@ -110,17 +109,14 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, linalg::
 }
 
 LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
-  // Rows that are scaled are gathered and scaled before: once, not by each panel
-  // of the weights.
-  bool isScaled = static_cast<bool>(op.getInputScales());
-  Type x = isScaled ? rewriter.getF32Type() : elementOf(op.getX());
+  KernelRows rowsOfKernel(op);
   std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
-  RowTypes types = chooseRows(kernels, *matrices, x, op.getInt8Rows());
+  RowTypes types = chooseRows(kernels, *matrices, rowsOfKernel.element(), op.getInt8Rows());
   Matmul matmul = productOf(kernels, *matrices, types);
-  matmul.hasRows = op.getSlots() && !isScaled;
-  matmul.rowDivisor = isScaled ? 1 : static_cast<int64_t>(op.getSlotsPerRow());
+  matmul.hasRows = rowsOfKernel.areGathered();
+  matmul.rowDivisor = rowsOfKernel.divisor();
   matmul.hasOffsets = static_cast<bool>(op.getOffsets());
   matmul.hasBias = static_cast<bool>(op.getBias());
   matmul.activation = op.getActivationAttr();
@@ -130,8 +126,7 @@ LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::Gro
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
-  Value source = isScaled ? moe::gatherRows(b, op) : op.getX();
-  SmallVector<Value> inputs = rowOperands(kernels, b, source, matmul, types);
+  SmallVector<Value> inputs = rowOperands(kernels, b, rowsOfKernel.source(b), matmul, types);
   if (matmul.hasRows)
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
   int64_t offsets = inputs.size();

@@ -1,5 +1,4 @@
 //===- SelectMatmul.cpp - products by weights become kernels of blocks -----===//
-#include "dialects/moe/GatherRows.h"
 #include "lib/kernels/cuda/Matmul.h"
 #include "passes/lower/MatmulOperands.h"
 #include "passes/lower/cuda/CudaKernels.h"
@@ -111,18 +110,16 @@ LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, linalg:
 }
 
 LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, moe::GroupedMatmulOp op) {
-  // Rows that are scaled are gathered and scaled before: once, not by each panel
-  // of the weights.
-  bool isScaled = static_cast<bool>(op.getInputScales());
-  Type x = isScaled ? rewriter.getF32Type() : elementOf(op.getX());
+  KernelRows rowsOfKernel(op);
   std::optional<PackedMatrices> matrices = weightsOf(op, kernels.getOperandTypes().weights);
   if (!matrices)
     return failure();
-  std::optional<cuda::Matmul> matmul = productOf(kernels, *matrices, x, op.getElement());
+  std::optional<cuda::Matmul> matmul =
+      productOf(kernels, *matrices, rowsOfKernel.element(), op.getElement());
   if (!matmul || (!op.getOffsets() && matmul->layout.groups != 1))
     return failure();
-  matmul->hasRows = op.getSlots() && !isScaled;
-  matmul->rowDivisor = isScaled ? 1 : static_cast<int64_t>(op.getSlotsPerRow());
+  matmul->hasRows = rowsOfKernel.areGathered();
+  matmul->rowDivisor = rowsOfKernel.divisor();
   matmul->hasOffsets = static_cast<bool>(op.getOffsets());
   matmul->hasBias = static_cast<bool>(op.getBias());
   matmul->activation = op.getActivationAttr();
@@ -130,9 +127,8 @@ LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, moe::Gr
   rewriter.setInsertionPoint(op);
   TensorBuilder b(rewriter, op.getLoc());
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
-  Value source = isScaled ? moe::gatherRows(b, op) : op.getX();
   SmallVector<Value> inputs{
-      b.castTo(converted(b, source, matmul->x), tensorOf(layout.k, matmul->x))};
+      b.castTo(converted(b, rowsOfKernel.source(b), matmul->x), tensorOf(layout.k, matmul->x))};
   if (matmul->hasRows)
     inputs.push_back(b.castTo(op.getSlots(), RankedTensorType::get({ShapedType::kDynamic}, i32)));
   // Profiles tell an expert's tokens once: where they are gathered.

@@ -13,6 +13,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "moec/runtime.h"
+#include "passes/ElementBytes.h"
 #include "passes/lower/WeightSource.h"
 #include "llvm/Support/FileSystem.h"
 
@@ -21,9 +22,7 @@ using namespace mlir;
 namespace moec {
 namespace {
 
-int64_t bytesOf(ShapedType type) {
-  return type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-}
+int64_t bytesOf(ShapedType type) { return type.getNumElements() * elementBytes(type); }
 
 /// A tensor that a file can hold as its bytes.
 bool isStorable(Type type) {
@@ -228,11 +227,6 @@ void replaceByWeights(ModuleOp module, ArrayRef<Value> values, StringRef path) {
 
 } // namespace
 
-EvaluatedWeights::~EvaluatedWeights() {
-  if (!path.empty())
-    (void)llvm::sys::fs::remove(path);
-}
-
 LogicalResult EvaluatedWeights::evaluate(ModuleOp module, const CompileOptions &options) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   WeightGraph graph(main);
@@ -242,7 +236,7 @@ LogicalResult EvaluatedWeights::evaluate(ModuleOp module, const CompileOptions &
   SmallString<128> file;
   if (std::error_code error = llvm::sys::fs::createTemporaryFile("moec", "weights", file))
     return module.emitError("cannot create a temporary file: ") << error.message();
-  path = file.str().str();
+  remover.setFile(file);
 
   CompileOptions here;
   here.contribSemantics = options.contribSemantics;
@@ -256,9 +250,9 @@ LogicalResult EvaluatedWeights::evaluate(ModuleOp module, const CompileOptions &
   Run run(*compiled);
   if (!run.isGood)
     return module.emitError("cannot compute the weights: ") << moec_last_error();
-  if (llvm::Error error = writeTensors(path, values, run))
+  if (llvm::Error error = writeTensors(file, values, run))
     return module.emitError() << llvm::toString(std::move(error));
-  replaceByWeights(module, values, path);
+  replaceByWeights(module, values, file);
   return success();
 }
 

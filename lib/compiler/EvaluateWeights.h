@@ -2,6 +2,7 @@
 #pragma once
 
 #include "moec/Compiler.h"
+#include "llvm/Support/FileUtilities.h"
 
 namespace moec {
 
@@ -9,11 +10,6 @@ namespace moec {
 /// with this.
 class EvaluatedWeights {
 public:
-  EvaluatedWeights() = default;
-  ~EvaluatedWeights();
-  EvaluatedWeights(const EvaluatedWeights &) = delete;
-  EvaluatedWeights &operator=(const EvaluatedWeights &) = delete;
-
   /// Replaces tensors of a raised module that follow from weights alone by
   /// weights in the file, computed by generated code in this process. Left are
   /// those that packing reads from where they lie (see WeightSource.h), that have
@@ -25,7 +21,7 @@ public:
   static constexpr int64_t kMostBytes = 512 << 20;
 
 private:
-  std::string path;
+  llvm::FileRemover remover;
 };
 
 } // namespace moec

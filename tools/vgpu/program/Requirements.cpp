@@ -49,10 +49,14 @@ std::string versionText(int version) {
 
 } // namespace
 
+int chipOf(const ptx::Module &module) {
+  size_t digits = module.target.find_first_of("0123456789");
+  return digits == std::string::npos ? 0 : std::atoi(module.target.c_str() + digits);
+}
+
 std::string missingFor(const ptx::Instruction &instruction, const ptx::Module &module) {
   const std::string &target = module.target;
-  size_t digits = target.find('_') + 1;
-  int chip = std::atoi(target.c_str() + digits);
+  int chip = chipOf(module);
   for (const Requirement &needed : kRequirements) {
     if (!applies(needed, instruction))
       continue;

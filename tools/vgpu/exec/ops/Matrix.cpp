@@ -2,6 +2,7 @@
 // stmatrix, movmatrix.
 #include "exec/ops/Families.h"
 #include "exec/ops/MemoryPath.h"
+#include "program/Requirements.h"
 #include "tensor/Arithmetic.h"
 #include "tensor/Plan.h"
 
@@ -33,13 +34,6 @@ Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint32_t *const *c = b + plan.registersOfB;
   tensor::arithmetic().mma(plan.form, plan.order, a, b, c, registers);
   return Step::Next;
-}
-
-/// "sm_90a" is 90.
-int chipOf(const Decoding &decoding) {
-  const std::string &target = decoding.builder.module.target;
-  size_t digits = target.find_first_of("0123456789");
-  return digits == std::string::npos ? 0 : std::atoi(target.c_str() + digits);
 }
 
 tensor::Form formOf(const Decoding &decoding) {
@@ -86,7 +80,7 @@ Handler selectMultiply(Decoding &decoding) {
   decoding.expectOperands(4);
   tensor::Plan plan;
   plan.form = formOf(decoding);
-  if (std::string why = whyNoMma(plan.form, chipOf(decoding)); !why.empty())
+  if (std::string why = whyNoMma(plan.form, chipOf(decoding.builder.module)); !why.empty())
     decoding.fail(why);
   const tensor::Form &form = plan.form;
   std::vector<Operand> list;
@@ -211,7 +205,7 @@ Handler selectLoadMatrices(Decoding &decoding) {
 
 Handler selectStoreMatrices(Decoding &decoding) {
   decoding.out.kind = InstructionClass::Store;
-  if (chipOf(decoding) < 90)
+  if (chipOf(decoding.builder.module) < 90)
     decoding.fail("needs sm_90");
   matrixForm(decoding, 1, 0, false);
   return storeMatrices;

@@ -25,8 +25,7 @@ import re
 import subprocess
 import time
 
-from cuda_report import MACHINES, blocks_per_multiprocessor
-from cuda_row_kernels import assemble
+from counting import MACHINES, assemble, blocks_per_multiprocessor
 
 MODELS = {  # experts, top-k, hidden; query heads, key heads, widths of keys and values
     "mixtral-8x7b": (8, 2, 4096, 32, 8, 128, 128),

@@ -13,78 +13,13 @@ over the rate of the tensor cores (or multiply-adds), with the figures in
 MACHINES. Experts are chosen at random, for each token alike.
 """
 import argparse
-import ctypes
 import json
-import os
 import pathlib
 import random
-import re
-import shutil
-import subprocess
-import tempfile
 
-# Bytes and operations per second, by data sheet: an A100 SXM of 80 GB, an H100 SXM.
-MACHINES = {
-    "sm_80": {"name": "A100", "bytes": 2.039e12, "bf16": 312e12, "f32": 19.5e12},
-    "sm_90a": {"name": "H100", "bytes": 3.35e12, "bf16": 989e12, "f32": 67e12},
-}
-REGISTERS, SHARED = 65536, {"sm_80": 164 << 10, "sm_90a": 228 << 10}
-MAX_SHARED_ATTRIBUTE = 8
+from counting import MACHINES, assemble, blocks_per_multiprocessor, count
+
 SIZES = (("few", 2), ("some", 12), ("many", None))
-cuda = None
-
-
-def check(result, what):
-    if result:
-        text = ctypes.c_char_p()
-        cuda.cuGetErrorString(result, ctypes.byref(text))
-        raise SystemExit(f"{what}: {text.value.decode() if text.value else result}")
-
-
-def assemble(path, chip):
-    """Registers, bytes of spills, and notes of ptxas; None without it."""
-    ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
-    if not ptxas:
-        return None
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
-        run = subprocess.run([ptxas, f"-arch={chip}", "-v", path, "-o", cubin.name],
-                             capture_output=True, text=True, check=True)
-    registers = int(re.search(r"Used (\d+) registers", run.stderr).group(1))
-    spills = sum(map(int, re.findall(r"(\d+) bytes spill", run.stderr)))
-    notes = sorted(set(re.findall(r"C75\d\d", run.stderr)))
-    return registers, spills, notes
-
-
-def blocks_per_multiprocessor(spec, chip, registers):
-    by_shared = SHARED[chip] // (spec["shared"] + 1024)
-    # Registers are given to warps in units of 256.
-    per_warp = -(-registers * 32 // 256) * 256
-    by_registers = REGISTERS // per_warp // (spec["threads"] // 32)
-    return min(by_shared, by_registers, 2048 // spec["threads"], 32)
-
-
-class Memory:
-    """Allocations that only exist as addresses, unless they are written."""
-
-    def __init__(self):
-        self.addresses = []
-
-    def reserve(self, size):
-        address = ctypes.c_uint64()
-        check(cuda.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(max(int(size), 16))), "memory")
-        self.addresses.append(address.value)
-        return address.value
-
-    def write(self, numbers):
-        array = (ctypes.c_int32 * len(numbers))(*numbers)
-        address = self.reserve(ctypes.sizeof(array))
-        check(cuda.cuMemcpyHtoD_v2(ctypes.c_uint64(address), array,
-                                   ctypes.c_size_t(ctypes.sizeof(array))), "copy")
-        return address
-
-    def release(self):
-        for address in self.addresses:
-            cuda.cuMemFree_v2(ctypes.c_uint64(address))
 
 
 class Work:
@@ -117,17 +52,10 @@ class Work:
     def operations(self):
         return 2 * self.rows * self.spec["n"] * self.spec["k"]
 
-    def launch(self, folder):
-        spec, memory = self.spec, Memory()
-        module, function = ctypes.c_void_p(), ctypes.c_void_p()
-        check(cuda.cuModuleLoadData(ctypes.byref(module),
-                                    (folder / spec["file"]).read_bytes() + b"\0"), spec["file"])
-        check(cuda.cuModuleGetFunction(ctypes.byref(function), module, spec["entry"].encode()),
-              spec["entry"])
-        check(cuda.cuFuncSetAttribute(function, MAX_SHARED_ATTRIBUTE, spec["shared"]), "shared")
+    def arguments(self, memory):
+        spec = self.spec
         element = 4 if spec["operands"] == "f32" else 2
-        words = [memory.write([0]), memory.reserve(self.x_rows * spec["k"] * element), self.x_rows,
-                 spec["k"]]
+        words = [memory.reserve(self.x_rows * spec["k"] * element), self.x_rows, spec["k"]]
         if spec["gated"]:
             words += [memory.write(self.slots), self.rows]
         if spec["top_k"]:
@@ -136,43 +64,17 @@ class Work:
         words.append(memory.reserve(spec["groups"] * spec["panels"] * 128 * (spec["k"] + 8) * 4))
         if spec["operands"].startswith("int"):
             words.append(memory.reserve(spec["groups"] * spec["panels"] * 128 * spec["blocks"] * 2))
-        words += [memory.reserve(self.rows * spec["columns"] * element), self.rows, spec["columns"]]
+        return words + [memory.reserve(self.rows * spec["columns"] * element), self.rows,
+                        spec["columns"]]
+
+    def count(self, folder, chip):
+        spec = self.spec
         blocks = spec["parts"] * -(-self.rows // spec["tokens"])
         if spec["top_k"]:
             blocks = spec["parts"] * min(self.rows,
                                          self.rows // spec["tokens"] + spec["groups"] + 1)
-        table, grid = (ctypes.c_uint64 * len(words))(*words), ctypes.c_int64(blocks)
-        pointers = (ctypes.c_void_p * 2)(ctypes.addressof(table), ctypes.addressof(grid))
-        check(cuda.cuLaunchKernel(function, blocks, 1, 1, spec["threads"], 1, 1, spec["shared"],
-                                  None, pointers, None), "launch")
-        check(cuda.cuCtxSynchronize(), spec["entry"])
-        memory.release()
-        cuda.cuModuleUnload(module)
-
-
-def connect():
-    global cuda
-    cuda = ctypes.CDLL("libcuda.so.1")
-    device, context = ctypes.c_int(), ctypes.c_void_p()
-    check(cuda.cuInit(0), "driver")
-    check(cuda.cuDeviceGet(ctypes.byref(device), 0), "device")
-    check(cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device), "context")
-    check(cuda.cuCtxSetCurrent(context), "context")
-
-
-def count(folder, work, chip):
-    """The counters of a launch, in a process of its own: they are written at its end."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as counters:
-        child = os.fork()
-        if child == 0:
-            os.environ.update(VGPU_DEVICE=chip, VGPU_COUNTERS=counters.name, VGPU_COUNT_ONLY="1",
-                              VGPU_ASSUME_INITIALIZED="1")
-            connect()
-            work.launch(folder)
-            ctypes.CDLL(None).exit(0)
-        if os.waitpid(child, 0)[1]:
-            raise SystemExit(f"{work.spec['entry']}: the virtual GPU refused it")
-        return json.loads(pathlib.Path(counters.name).read_text())["launches"][0]
+        return count(chip, folder / spec["file"], spec["entry"], blocks, spec["threads"], spec["shared"],
+                     self.arguments)
 
 
 class Assembled:
@@ -184,11 +86,11 @@ class Assembled:
     def columns(self, spec):
         if spec["file"] not in self.known:
             self.known[spec["file"]] = assemble(str(self.folder / spec["file"]), self.chip)
-        if self.known[spec["file"]] is None:
+        if spec["entry"] not in self.known[spec["file"]]:
             return f"{'-':>5}{'-':>7}{'-':>6}{'-':>7}"
-        registers, spills, notes = self.known[spec["file"]]
+        registers, spills, notes = self.known[spec["file"]][spec["entry"]]
         blocks = blocks_per_multiprocessor(spec, self.chip, registers)
-        return f"{registers:5}{spills:7}{','.join(notes) or 'none':>6}{blocks:7}"
+        return f"{registers:5}{spills:7}{notes:>6}{blocks:7}"
 
 
 def report(name, work, counters, assembled, chip):
@@ -233,7 +135,7 @@ def main():
             per_group = tokens * max(few["top_k"], 1) / few["groups"]
             size = next(s for s, most in SIZES if most is None or per_group <= most)
             work = Work(sizes[size], tokens)
-            report(name, work, count(options.folder, work, chip), assembled, chip)
+            report(name, work, work.count(options.folder, chip), assembled, chip)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,11 @@ rounding, and what the virtual GPU counts: bytes of DRAM over the least possible
 and bank conflicts.
 """
 import argparse
-import ctypes
-import json
-import os
 import pathlib
 import random
 import re
-import shutil
-import subprocess
-import tempfile
 
-import cuda_report
-from cuda_report import Memory, check
+from counting import assemble, count
 
 POSITIONS = 4096
 MODELS = {  # experts, top-k, hidden, router; query heads, key heads, width, rotated pairs
@@ -60,34 +53,8 @@ class Launch:
     def __init__(self, entry, blocks, least, arguments):
         self.entry, self.blocks, self.least, self.arguments = entry, blocks, least, arguments
 
-    def run(self, path):
-        memory = Memory()
-        module, function = ctypes.c_void_p(), ctypes.c_void_p()
-        check(cuda_report.cuda.cuModuleLoadData(ctypes.byref(module), path.read_bytes() + b"\0"), path)
-        check(cuda_report.cuda.cuModuleGetFunction(ctypes.byref(function), module,
-                                                   self.entry.encode()), self.entry)
-        words = [memory.write([0])] + self.arguments(memory)
-        table, grid = (ctypes.c_uint64 * len(words))(*words), ctypes.c_int64(self.blocks)
-        pointers = (ctypes.c_void_p * 2)(ctypes.addressof(table), ctypes.addressof(grid))
-        check(cuda_report.cuda.cuLaunchKernel(function, self.blocks, 1, 1, 128, 1, 1, 0, None,
-                                              pointers, None), "launch")
-        check(cuda_report.cuda.cuCtxSynchronize(), self.entry)
-        memory.release()
-        cuda_report.cuda.cuModuleUnload(module)
-
     def count(self, path, chip):
-        """The counters, from a process of its own: they are written at its end."""
-        with tempfile.NamedTemporaryFile(suffix=".json") as counters:
-            child = os.fork()
-            if child == 0:
-                os.environ.update(VGPU_DEVICE=chip, VGPU_COUNTERS=counters.name,
-                                  VGPU_COUNT_ONLY="1", VGPU_ASSUME_INITIALIZED="1")
-                cuda_report.connect()
-                self.run(path)
-                ctypes.CDLL(None).exit(0)
-            if os.waitpid(child, 0)[1]:
-                raise SystemExit(f"{self.entry}: the virtual GPU refused it")
-            return json.loads(pathlib.Path(counters.name).read_text())["launches"][0]
+        return count(chip, path, self.entry, self.blocks, 128, 0, self.arguments)
 
 
 def longs(memory, numbers):
@@ -155,22 +122,6 @@ def launches(shape, tokens):
     every = -(-batch * key * POSITIONS * (width // 8) // 128)
     yield Launch(f"rope_cache_append_bf16_{key}x{width}", max(units(key), min(every, 1024)),
                  moved(key) + batch * 8, append)
-
-
-def assemble(path, chip):
-    """Of each entry: registers, bytes of spills and notes of ptxas; none without it."""
-    ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
-    if not ptxas:
-        return {}
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
-        text = subprocess.run([ptxas, f"-arch={chip}", "-v", path, "-o", cubin.name],
-                              capture_output=True, text=True, check=True).stderr
-    known = {}
-    for part in text.split("Compiling entry function '")[1:]:
-        known[part.split("'")[0]] = (int(re.search(r"Used (\d+) registers", part).group(1)),
-                                     sum(map(int, re.findall(r"(\d+) bytes spill", part))),
-                                     ",".join(sorted(set(re.findall(r"C75\d\d", part)))) or "none")
-    return known
 
 
 def unrounded(path, entry):

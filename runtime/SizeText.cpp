@@ -1,5 +1,6 @@
 #include "runtime/SizeText.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -58,14 +59,39 @@ private:
   Size part() {
     if (!text.empty() && text.front() == '(')
       return parentheses();
-    std::string_view word = text.substr(0, text.find_first_of(" ()"));
+    std::string_view word = text.substr(0, text.find_first_of(" (),"));
     text.remove_prefix(word.size());
+    if (take("("))
+      return function(word);
     int64_t number;
     auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     if (error == std::errc() && end == word.data() + word.size())
       return number;
     int64_t size = symbols.find(word);
     return size >= 0 ? Size(size) : std::nullopt;
+  }
+
+  /// Of two sums, behind the opening parenthesis.
+  Size function(std::string_view name) {
+    Size left = sum();
+    if (!left || !take(", "))
+      return std::nullopt;
+    Size right = sum();
+    if (!right || !take(")"))
+      return std::nullopt;
+    if (name == "max")
+      return std::max(*left, *right);
+    if (name == "min")
+      return std::min(*left, *right);
+    if (name == "broadcast")
+      return *left == 1 ? *right : *left;
+    if (*left < 0 || *right <= 0)
+      return std::nullopt;
+    if (name == "floordiv")
+      return *left / *right;
+    if (name == "ceildiv")
+      return *left / *right + (*left % *right != 0);
+    return name == "mod" ? Size(*left % *right) : std::nullopt;
   }
 
   /// A name or a sum.

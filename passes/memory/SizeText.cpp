@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <set>
 
@@ -23,15 +24,15 @@ public:
     if (known != texts.end())
       return known->second;
     std::string result = write(size);
-    // People read sums and products; of anything deeper, what it depends on.
-    constexpr size_t kLegible = 60;
-    if (result.empty() || result.size() > kLegible)
+    // What uses itself often would not end.
+    constexpr size_t kLongest = 400;
+    if (result.empty() || result.size() > kLongest)
       result = dependencies(size);
     return texts[size] = result;
   }
 
 private:
-  /// Sums and products; otherwise nothing.
+  /// What a plan may say; otherwise nothing.
   std::string write(Value size) {
     if (std::optional<int64_t> constant = getConstantIntValue(size))
       return std::to_string(*constant);
@@ -42,16 +43,36 @@ private:
       return expression(apply, apply.getAffineMap().getResult(0));
     if (isa_and_nonnull<arith::IndexCastOp>(op))
       return text(op->getOperand(0));
-    if (isa_and_nonnull<arith::AddIOp>(op))
-      return "(" + text(op->getOperand(0)) + " + " + text(op->getOperand(1)) + ")";
-    if (isa_and_nonnull<arith::SubIOp>(op))
-      return "(" + text(op->getOperand(0)) + " - " + text(op->getOperand(1)) + ")";
-    if (isa_and_nonnull<arith::MulIOp>(op))
-      return text(op->getOperand(0)) + " * " + text(op->getOperand(1));
     // Exporters write max(n, 0) of what is a size already.
     if (isa_and_nonnull<arith::MaxSIOp>(op) && isConstantIntValue(op->getOperand(1), 0))
       return text(op->getOperand(0));
+    if (auto select = dyn_cast_or_null<arith::SelectOp>(op))
+      return broadcast(select);
+    StringRef name =
+        llvm::TypeSwitch<Operation *, StringRef>(op)
+            .Case<arith::AddIOp>([](auto) { return "+"; })
+            .Case<arith::SubIOp>([](auto) { return "-"; })
+            .Case<arith::MulIOp>([](auto) { return "*"; })
+            .Case<arith::MaxSIOp, arith::MaxUIOp>([](auto) { return "max"; })
+            .Case<arith::MinSIOp, arith::MinUIOp>([](auto) { return "min"; })
+            .Case<arith::DivUIOp, arith::FloorDivSIOp>([](auto) { return "floordiv"; })
+            .Case<arith::CeilDivUIOp, arith::CeilDivSIOp>([](auto) { return "ceildiv"; })
+            .Default({});
+    if (!name.empty())
+      return binary(name, text(op->getOperand(0)), text(op->getOperand(1)));
     return "";
+  }
+
+  /// A size that gives way to another where it is 1.
+  std::string broadcast(arith::SelectOp op) {
+    std::string one = text(op.getTrueValue()), other = text(op.getFalseValue());
+    if (one == other)
+      return one;
+    auto isOne = op.getCondition().getDefiningOp<arith::CmpIOp>();
+    if (!isOne || isOne.getPredicate() != arith::CmpIPredicate::eq ||
+        !isConstantIntValue(isOne.getRhs(), 1) || text(isOne.getLhs()) != other)
+      return "";
+    return binary("broadcast", other, one);
   }
 
   /// "f(batch_size, sequence_length)".
@@ -78,7 +99,8 @@ private:
     if (auto names = main.getArgAttrOfType<ArrayAttr>(number, "onnx.dims");
         names && *dim < static_cast<int64_t>(names.size()))
       if (auto name = dyn_cast<StringAttr>(names[*dim]))
-        return name.getValue().contains(' ') ? "(" + name.str() + ")" : name.str();
+        return name.getValue().find_first_of(" (),") != StringRef::npos ? "(" + name.str() + ")"
+                                                                        : name.str();
     auto name = main.getArgAttrOfType<StringAttr>(number, "onnx.name");
     return (name ? name.str() : "input " + std::to_string(number)) + "[" + std::to_string(*dim) +
            "]";
@@ -91,13 +113,21 @@ private:
       return text(op.getOperand(dim.getPosition()));
     if (auto symbol = dyn_cast<AffineSymbolExpr>(part))
       return text(op.getOperand(op.getAffineMap().getNumDims() + symbol.getPosition()));
-    auto binary = cast<AffineBinaryOpExpr>(part);
-    std::string lhs = expression(op, binary.getLHS()), rhs = expression(op, binary.getRHS());
-    if (lhs.empty() || rhs.empty())
-      return "";
-    if (part.getKind() == AffineExprKind::Add)
-      return "(" + lhs + " + " + rhs + ")";
-    return part.getKind() == AffineExprKind::Mul ? lhs + " * " + rhs : "";
+    auto both = cast<AffineBinaryOpExpr>(part);
+    StringRef name = part.getKind() == AffineExprKind::Add        ? "+"
+                     : part.getKind() == AffineExprKind::Mul      ? "*"
+                     : part.getKind() == AffineExprKind::FloorDiv ? "floordiv"
+                     : part.getKind() == AffineExprKind::CeilDiv  ? "ceildiv"
+                                                                  : "mod";
+    return binary(name, expression(op, both.getLHS()), expression(op, both.getRHS()));
+  }
+
+  static std::string binary(StringRef name, const std::string &lhs, const std::string &rhs) {
+    if (name == "*")
+      return lhs + " * " + rhs;
+    if (name == "+" || name == "-")
+      return ("(" + lhs + " " + name + " " + rhs + ")").str();
+    return (name + "(" + lhs + ", " + rhs + ")").str();
   }
 
   func::FuncOp main;

@@ -1,5 +1,6 @@
 // Each operator makes the mistakes that it is named for, and no others.
-#include "mutate/Mutants.h"
+#include "mutate/InstructionText.h"
+#include "mutate/Survey.h"
 #include "ptx/Parser.h"
 
 #include <gtest/gtest.h>
@@ -122,7 +123,39 @@ TEST(Mutants, LabelsStayWhereTheyWere) {
   ASSERT_EQ(mutants.size(), 3u);
   EXPECT_EQ(namesOf(mutants[0].applyTo(kernel)), (std::vector<std::string>{"mbarrier", "ret"}));
   EXPECT_EQ(namesOf(mutants[2].applyTo(kernel)), (std::vector<std::string>{"shr", "ret"}));
-  EXPECT_EQ(namesOf(mutants[2].probeOf(kernel)), (std::vector<std::string>{"setp", "ret"}));
+  EXPECT_EQ(namesOf(surveyOf(kernel, {&mutants[2]})), (std::vector<std::string>{"setp", "ret"}));
+}
+
+/// Each mark comes where its mistake would be noticed first, under the guard of
+/// what is mistaken, and with registers of its own.
+TEST(Mutants, SurveyMarksWhereMistakesMakeADifference) {
+  auto module = ptx::parse(R"(
+    .version 8.7
+    .target sm_90a
+    .address_size 64
+    .visible .entry k() {
+      .reg .pred %p<4>;
+      .reg .b32 %r<4>;
+      setp.lt.s32 %p1, %r1, 8;
+      mbarrier.expect_tx.relaxed.cta.shared.b64 [%r1], %r2;
+      @%p1 st.shared.b32 [%r1], %r2;
+      ret;
+    })");
+  const ptx::Function &kernel = *module->function("k");
+  std::vector<Mutant> mutants = mutantsOf(*module, kernel);
+  std::vector<const Mutant *> all;
+  for (const Mutant &mutant : mutants)
+    all.push_back(&mutant);
+  ptx::Function survey = surveyOf(kernel, all);
+  std::vector<std::string> texts;
+  for (const ptx::Instruction &instruction : survey.instructions)
+    texts.push_back(textOf(instruction, survey));
+  EXPECT_EQ(texts, (std::vector<std::string>{"setp.lt.s32 %p, %r, 8;", "setp.le.s32 %other, %r, 8;",
+                                             "xor.pred %other, %other, %p;", "@%other pmevent 0;",
+                                             "setp.ne.u32 %differs, %r, 0;", "@%differs pmevent 1;",
+                                             "mbarrier.expect_tx.relaxed.cta.shared.b64 [%r], %r;",
+                                             "@%p pmevent 2;", "@!%p pmevent 3;",
+                                             "@%p st.shared.b32 [%r], %r;", "ret;"}));
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 #include "driver/Api.h"
 #include "driver/LaunchRequest.h"
 #include "driver/Modules.h"
-#include "driver/MutationRun.h"
 #include "driver/Submit.h"
 
 using namespace vgpu;
@@ -16,8 +15,6 @@ CUresult launchKernel(CUfunction function, const LaunchRequest &request, void **
     if (CUresult refused =
             makeLaunch(driver, context, function, request, {parameters, extra}, launch))
       return refused;
-    if (driver.mutations && !stream.capture)
-      driver.mutations->examine(context, stream, *findKernel(context, function), *launch);
     return submitKernel(driver, context, stream, std::move(launch));
   });
 }

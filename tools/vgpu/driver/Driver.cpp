@@ -60,7 +60,8 @@ CUresult Driver::initialize() {
   timeoutSeconds = std::atof(environment("VGPU_TIMEOUT", "0").c_str());
   if (std::string path = environment("VGPU_MUTATE", ""); !path.empty()) {
     uint64_t every = std::strtoull(environment("VGPU_MUTATE_EVERY", "1").c_str(), nullptr, 0);
-    mutations = std::make_unique<MutationRun>(path, std::max<uint64_t>(every, 1));
+    mutations = std::make_unique<MutationRun>(path, environment("VGPU_MUTATE_KERNELS", "*"),
+                                              std::max<uint64_t>(every, 1));
   }
   int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
   uint64_t bytes = std::strtoull(environment("VGPU_MEMORY", "0").c_str(), nullptr, 0);

@@ -1,5 +1,6 @@
 #include "driver/Graph.h"
 
+#include "driver/Submit.h"
 #include "driver/Tasks.h"
 
 #include <algorithm>
@@ -56,9 +57,21 @@ TaskOrder orderOfNode(Context &context, const Task &task, std::set<const Task *>
   return order;
 }
 
+/// One node after the other, so that a kernel is examined when all before it is done.
+CUresult launchSerially(Driver &driver, Context &context, Stream &stream, const GraphExec &exec) {
+  for (const GraphNode &node : exec.nodes)
+    if (node.launch)
+      submitKernel(driver, context, stream, node.launch);
+    else if (node.action)
+      submitAction(driver, context, stream, node.type, node.action);
+  return CUDA_SUCCESS;
+}
+
 } // namespace
 
 CUresult launchGraph(Driver &driver, Context &context, Stream &stream, const GraphExec &exec) {
+  if (driver.mutations)
+    return launchSerially(driver, context, stream, exec);
   std::vector<std::shared_ptr<Task>> tasks;
   auto end = std::make_shared<ActionTask>(context, [] {});
   auto begin = std::make_shared<ActionTask>(context, [] {});

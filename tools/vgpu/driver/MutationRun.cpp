@@ -3,17 +3,17 @@
 #include "driver/Tasks.h"
 #include "exec/Selectors.h"
 #include "mutate/InstructionText.h"
+#include "mutate/Survey.h"
 #include "program/Decoder.h"
 #include "ptx/Lexer.h"
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <csignal>
 #include <cstring>
+#include <fnmatch.h>
+#include <memory>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +22,8 @@ namespace {
 
 constexpr uint64_t kSeeds[] = {0, 1, 2};
 /// Later ones are not examined.
-constexpr int kMostLaunches = 6;
+constexpr int kMostLaunches = 12;
+constexpr uint64_t kNoLimit = ~uint64_t{0};
 
 class Hash {
 public:
@@ -92,18 +93,46 @@ void leaveSignalsAlone() {
     std::signal(number, SIG_DFL);
 }
 
-void limitTime(double seconds) {
-  itimerval timer{};
-  timer.it_value.tv_sec = static_cast<time_t>(seconds);
-  timer.it_value.tv_usec = static_cast<suseconds_t>((seconds - std::floor(seconds)) * 1e6);
-  setitimer(ITIMER_PROF, &timer, nullptr);
+/// Memory that a process and its children share.
+template <class T> class SharedArray {
+public:
+  explicit SharedArray(size_t count)
+      : bytes(std::max<size_t>(count, 1) * sizeof(T)),
+        memory(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    if (memory == MAP_FAILED)
+      throw std::bad_alloc();
+    std::uninitialized_value_construct_n(begin(), count);
+  }
+  ~SharedArray() { munmap(memory, bytes); }
+  SharedArray(const SharedArray &) = delete;
+
+  T *begin() const { return static_cast<T *>(memory); }
+
+private:
+  size_t bytes;
+  void *memory;
+};
+
+/// Where marks are set, by their number.
+bool *marks = nullptr;
+
+Step setMark(Warp &, const Instruction &instruction, LaneMask) {
+  marks[instruction.immediate] = true;
+  return Step::Next;
 }
 
-double secondsOf(const rusage &usage) {
-  auto seconds = [](const timeval &time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+Handler selectMark(Decoding &decoding) {
+  decoding.out.immediate = decoding.integer(0);
+  return setMark;
+}
+
+const SelectorTable &selectorsWithMarks() {
+  static const SelectorTable table = [] {
+    SelectorTable table = selectors();
+    table[kMark] = selectMark;
+    return table;
+  }();
+  return table;
 }
 
 } // namespace
@@ -114,80 +143,72 @@ std::string_view MutationRun::nameOf(Fate fate) {
   return kNames[static_cast<int>(fate)];
 }
 
-/// Runs the mutant on this thread, as the engine would.
-void MutationRun::runHere(Context &context, const Stream &stream, const Kernel &kernel,
-                          Launch launch, const ptx::Function &source, uint64_t seed,
-                          Outcome &outcome) {
-  Driver &driver = Driver::get();
-  driver.findings.take();
+/// Runs the kernel on this thread, as the engine would.
+void MutationRun::runHere(const Trial &trial, const ptx::Function &source, uint64_t seed,
+                          uint64_t mostTurns, Outcome &outcome) {
+  Findings &findings = Driver::get().findings;
+  findings.take();
+  Launch launch = trial.launch;
   try {
-    launch.program = decode(*kernel.module.source, source, kernel.module.variables, selectors());
+    launch.program = decode(*launch.source, source, trial.module.variables, selectorsWithMarks());
   } catch (const ptx::SyntaxError &error) {
     std::snprintf(outcome.message, sizeof outcome.message, "%s", error.what());
     return;
   }
-  outcome.isValid = true;
-  TaskOrder order = context.orderOf(stream, Marker());
-  order.follow(stream.order);
+  TaskOrder order = trial.context.orderOf(trial.stream, Marker());
+  order.follow(trial.stream.order);
   ++order.sequence;
   try {
-    Grid grid(context.device.machine, std::make_shared<Launch>(std::move(launch)), seed, order);
-    Grid::State state;
-    do
+    Grid grid(trial.context.device.machine, std::make_shared<Launch>(std::move(launch)), seed,
+              order);
+    Grid::State state = Grid::State::Running;
+    while (state == Grid::State::Running && grid.turnsTaken() <= mostTurns && !findings.hasErrors())
       state = grid.step();
-    while (state == Grid::State::Running);
+    outcome.turns = grid.turnsTaken();
+    outcome.isLate = state == Grid::State::Running;
     outcome.hasErrors = state == Grid::State::Stalled;
   } catch (const Fault &) {
     outcome.hasErrors = true;
   }
-  std::vector<Finding> findings = driver.findings.all();
-  outcome.hasErrors |= driver.findings.hasErrors();
-  outcome.isClean = findings.empty() && !outcome.hasErrors;
-  if (!findings.empty())
-    std::snprintf(outcome.message, sizeof outcome.message, "%s", findings[0].message.c_str());
-  outcome.digest = digestOf(context.device.memory);
+  std::vector<Finding> found = findings.all();
+  outcome.hasErrors |= findings.hasErrors();
+  outcome.isClean = found.empty() && !outcome.hasErrors;
+  if (!found.empty())
+    std::snprintf(outcome.message, sizeof outcome.message, "%s", found[0].message.c_str());
+  if (!outcome.hasErrors)
+    outcome.digest = digestOf(trial.context.device.memory);
   outcome.isDone = true;
 }
 
-MutationRun::Outcome MutationRun::run(Context &context, const Stream &stream, const Kernel &kernel,
-                                      const Launch &launch, const ptx::Function &source,
-                                      uint64_t seed, double limitSeconds) {
-  void *shared =
-      mmap(nullptr, sizeof(Outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED)
-    throw std::bad_alloc();
-  auto *told = new (shared) Outcome;
+MutationRun::Outcome MutationRun::run(const Trial &trial, const ptx::Function &source,
+                                      uint64_t seed, uint64_t mostTurns) {
+  SharedArray<Outcome> told(1);
   pid_t child = fork();
   if (child == 0) {
     leaveSignalsAlone();
-    limitTime(limitSeconds);
-    runHere(context, stream, kernel, launch, source, seed, *told);
+    runHere(trial, source, seed, mostTurns, *told.begin());
     _exit(0);
   }
   int status = 0;
-  rusage usage{};
-  wait4(child, &status, 0, &usage);
-  Outcome outcome = *told;
-  munmap(shared, sizeof(Outcome));
-  outcome.cpuSeconds = secondsOf(usage);
-  outcome.isLate = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
-  return outcome;
+  waitpid(child, &status, 0);
+  return *told.begin();
 }
 
-MutationRun::Examined &MutationRun::find(const Kernel &kernel) {
-  uint64_t hash = hashOf(kernel.source);
+MutationRun::Examined &MutationRun::find(const Trial &trial) {
+  const ptx::Function &kernel = trial.kernel();
+  uint64_t hash = hashOf(kernel);
   std::unique_ptr<Examined> &known = kernels[hash];
   if (known)
     return *known;
   known = std::make_unique<Examined>();
-  known->name = kernel.source.name;
+  known->name = kernel.name;
   std::map<std::string, int> alike;
-  for (Mutant &mutant : mutantsOf(*kernel.module.source, kernel.source)) {
+  for (Mutant &mutant : mutantsOf(*trial.launch.source, kernel)) {
     Tried tried{std::move(mutant), "", "", 0, 0};
     const Mutant &made = tried.mutant;
-    tried.before = made.before(kernel.source);
-    tried.after = made.after(kernel.source);
-    tried.line = kernel.source.instructions[made.index].line;
+    tried.before = made.before(kernel);
+    tried.after = made.after(kernel);
+    tried.line = kernel.instructions[made.index].line;
     tried.number = ++alike[std::string(vgpu::nameOf(made.mistake)) + tried.before + tried.after];
     Hash chosen;
     chosen.add(hash);
@@ -199,49 +220,76 @@ MutationRun::Examined &MutationRun::find(const Kernel &kernel) {
   return *known;
 }
 
-MutationRun::Fate MutationRun::fateOf(Context &context, const Stream &stream, const Kernel &kernel,
-                                      const Launch &launch, Tried &tried,
-                                      const Reference &reference) {
-  const double limit = 0.2 + 20 * reference.slowest;
-  ptx::Function source = tried.mutant.applyTo(kernel.source);
-  for (uint64_t seed : kSeeds) {
-    Outcome outcome = run(context, stream, kernel, launch, source, seed, limit);
-    if (outcome.isLate)
-      return Fate::Hang;
-    if (!outcome.isDone)
-      return outcome.message[0] ? Fate::Invalid : Fate::Crash;
-    if (outcome.hasErrors)
-      return Fate::Found;
-    if (outcome.digest != reference.digest)
-      return Fate::WrongResult;
-  }
-  if (tried.fate == Fate::Survived)
-    return Fate::Survived;
-  Outcome probe =
-      run(context, stream, kernel, launch, tried.mutant.probeOf(kernel.source), 0, limit);
-  return probe.hasErrors ? Fate::Survived : Fate::Same;
-}
-
-void MutationRun::examine(Context &context, const Stream &stream, const Kernel &kernel,
-                          const Launch &launch) {
-  Examined &examined = find(kernel);
-  if (examined.mutants.empty() || examined.launches == kMostLaunches || context.synchronize())
-    return;
-  ++examined.launches;
-  constexpr double kNoLimit = 1000;
+MutationRun::Reference MutationRun::referenceOf(const Trial &trial, Examined &examined) {
   Reference reference;
   for (uint64_t seed : kSeeds) {
-    Outcome outcome = run(context, stream, kernel, launch, kernel.source, seed, kNoLimit);
-    reference.slowest = std::max(reference.slowest, outcome.cpuSeconds);
+    Outcome outcome = run(trial, trial.kernel(), seed, kNoLimit);
     if (!outcome.isClean)
       examined.wrong = outcome.isDone ? outcome.message : "it does not end";
     else if (seed != kSeeds[0] && reference.digest != outcome.digest)
       examined.wrong = "its results depend on the schedule";
     reference.digest = outcome.digest;
+    reference.turns = std::max(reference.turns, outcome.turns);
   }
+  return reference;
+}
+
+std::vector<MutationRun::Tried *> MutationRun::differing(const Trial &trial, Examined &examined) {
+  std::vector<Tried *> alive;
+  std::vector<const Mutant *> mutants;
   for (Tried &tried : examined.mutants)
-    if (tried.fate == Fate::Survived || tried.fate == Fate::Same)
-      tried.fate = fateOf(context, stream, kernel, launch, tried, reference);
+    if (tried.fate == Fate::Survived || tried.fate == Fate::Same) {
+      alive.push_back(&tried);
+      mutants.push_back(&tried.mutant);
+    }
+  SharedArray<bool> isDifferent(alive.size());
+  marks = isDifferent.begin();
+  Outcome outcome = run(trial, surveyOf(trial.kernel(), mutants), kSeeds[0], kNoLimit);
+  if (!outcome.isClean)
+    examined.wrong = outcome.isDone ? outcome.message : "its survey does not end";
+  std::vector<Tried *> result;
+  for (size_t i = 0; i < alive.size(); ++i)
+    if (marks[i])
+      result.push_back(alive[i]);
+  return result;
+}
+
+MutationRun::Fate MutationRun::fateOf(const Trial &trial, const Tried &tried,
+                                      const Reference &reference) {
+  // The kernel's turns are few if it is short.
+  const uint64_t mostTurns = 100 + 3 * reference.turns;
+  ptx::Function source = tried.mutant.applyTo(trial.kernel());
+  for (uint64_t seed : kSeeds) {
+    Outcome outcome = run(trial, source, seed, mostTurns);
+    if (!outcome.isDone)
+      return outcome.message[0] ? Fate::Invalid : Fate::Crash;
+    if (outcome.hasErrors)
+      return Fate::Found;
+    if (outcome.isLate)
+      return Fate::Hang;
+    if (outcome.digest != reference.digest)
+      return Fate::WrongResult;
+  }
+  return Fate::Survived;
+}
+
+static const Module &moduleOf(const Context &context, const Launch &launch) {
+  return *std::find_if(context.modules.begin(), context.modules.end(), [&](const auto &entry) {
+            return entry.second->source == launch.source;
+          })->second;
+}
+
+void MutationRun::examine(Context &context, const Stream &stream, const Launch &launch) {
+  if (fnmatch(pattern.c_str(), launch.program->kernel->name.c_str(), 0))
+    return;
+  Trial trial{context, stream, moduleOf(context, launch), launch};
+  Examined &examined = find(trial);
+  if (examined.mutants.empty() || examined.launches == kMostLaunches || context.synchronize())
+    return;
+  ++examined.launches;
+  Reference reference = referenceOf(trial, examined);
+  for (Tried *tried : differing(trial, examined))
+    tried->fate = fateOf(trial, *tried, reference);
 }
 
 std::string MutationRun::report() const {

@@ -1,6 +1,7 @@
 #include "driver/Submit.h"
 
 #include "driver/Graph.h"
+#include "driver/MutationRun.h"
 #include "driver/Tasks.h"
 
 namespace vgpu {
@@ -9,6 +10,8 @@ CUresult submitKernel(Driver &driver, Context &context, Stream &stream,
                       std::shared_ptr<const Launch> launch) {
   if (stream.capture)
     return stream.capture->add(stream, GraphNode::kernel(std::move(launch)));
+  if (driver.mutations)
+    driver.mutations->examine(context, stream, *launch);
   context.submit(stream, std::make_shared<KernelTask>(context, std::move(launch), driver.seed));
   return CUDA_SUCCESS;
 }

@@ -57,8 +57,9 @@ Grid::State Grid::step() {
   Block &block = current();
   bool progressed = false;
   try {
-    uint32_t turns = machine.interleavesBlocks ? 1 : schedule.blockTurns();
-    for (; turns > 0 && !block.isFinished(); --turns) {
+    uint32_t left = machine.interleavesBlocks ? 1 : schedule.blockTurns();
+    for (; left > 0 && !block.isFinished(); --left) {
+      ++turns;
       if (!block.run([&](Warp &) { return schedule.warpTurn(); }))
         break;
       progressed = true;

@@ -37,6 +37,8 @@ public:
   void reportDeadlock(const std::string &reason);
 
   const Launch &launch() const { return *launchHeld; }
+  /// Turns that blocks have had: how long it has been running.
+  uint64_t turnsTaken() const { return turns; }
 
   /// Blocks that fit on the device at a time.
   static uint64_t residentLimit(const Machine &machine, const Launch &launch);
@@ -57,6 +59,7 @@ private:
   uint64_t nextBlock = 0;
   size_t turn = 0;
   size_t stalledTurns = 0;
+  uint64_t turns = 0;
   std::vector<std::unique_ptr<Block>> resident;
 };
 

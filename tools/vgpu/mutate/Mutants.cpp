@@ -48,16 +48,16 @@ private:
   /// It makes a difference where the instruction is executed.
   Mutant &add(Mistake mistake, Instructions replacement,
               std::vector<ptx::Register> registers = {}) {
-    mutants.push_back(
-        {mistake, index, std::move(replacement), std::move(registers), {with("trap", {}, {})}, {}});
+    mutants.push_back({mistake, index, std::move(replacement), std::move(registers), {mark()}, {}});
     return mutants.back();
   }
+  Instruction mark() const { return with(std::string(kMark), {}, {}); }
   /// It makes a difference where the register `predicate` is true.
-  Instruction trapWhere(const Operand &predicate, bool isNegated = false) const {
-    Instruction trap = with("trap", {}, {});
-    trap.guard = predicate.index;
-    trap.isGuardNegated = isNegated;
-    return trap;
+  Instruction markWhere(const Operand &predicate, bool isNegated = false) const {
+    Instruction marked = mark();
+    marked.guard = predicate.index;
+    marked.isGuardNegated = isNegated;
+    return marked;
   }
   /// The first register that the kernel does not have, and the ones after it.
   Operand fresh(int number = 0) const {
@@ -69,7 +69,7 @@ private:
   Mutant &replaceModifier(Mistake mistake, std::string_view from, std::string_view to);
   Mutant &replaceOperand(Mistake mistake, size_t which, const Operand &by);
   void halve(size_t which);
-  /// For a register of bytes: traps where there are some.
+  /// For a register of bytes: marks where there are some.
   void probeNonzero(Mutant &mutant, const Operand &bytes) const;
   /// Moves each address of device memory by so many bytes, one a mutant.
   void moveAddresses(Mistake mistake, int64_t bytes);
@@ -171,7 +171,7 @@ void Operator::probeNonzero(Mutant &mutant, const Operand &bytes) const {
   mutant.registers.push_back({"%differs", ptx::Type::Pred});
   std::string type = unsignedOf(kernel.registers[bytes.index]);
   mutant.probeBefore = {with("setp", {"ne", type}, {differs, bytes, integer(0)}),
-                        trapWhere(differs)};
+                        markWhere(differs)};
 }
 
 void Operator::changeBytes() {
@@ -236,7 +236,7 @@ void Operator::shiftBound(std::string_view from, std::string_view to) {
   mutant.registers = {{"%other", ptx::Type::Pred}};
   mutant.probeBefore.clear();
   mutant.probeAfter = {other, with("xor", {"pred"}, {fresh(), fresh(), instruction.operands[0]}),
-                       trapWhere(fresh())};
+                       markWhere(fresh())};
 }
 
 void Operator::shiftIndex() {
@@ -335,8 +335,8 @@ void Operator::dropPredicate() {
   changed.isGuardNegated = false;
   Operand guard = fresh();
   guard.index = instruction.guard;
-  Instruction trap = trapWhere(guard, !instruction.isGuardNegated);
-  add(Mistake::DropPredicate, {changed}).probeBefore = {trap};
+  Instruction marked = markWhere(guard, !instruction.isGuardNegated);
+  add(Mistake::DropPredicate, {changed}).probeBefore = {marked};
 }
 
 } // namespace
@@ -364,10 +364,7 @@ std::vector<Mutant> mutantsOf(const ptx::Module &module, const ptx::Function &ke
   return mutants;
 }
 
-/// The kernel with other instructions for the one at `index`.
-static ptx::Function spliced(const ptx::Function &kernel, size_t index,
-                             const std::vector<ptx::Instruction> &replacement,
-                             const std::vector<ptx::Register> &registers) {
+ptx::Function Mutant::applyTo(const ptx::Function &kernel) const {
   ptx::Function changed = kernel;
   std::vector<ptx::Instruction> &code = changed.instructions;
   auto place = code.erase(code.begin() + static_cast<ptrdiff_t>(index));
@@ -377,17 +374,6 @@ static ptx::Function spliced(const ptx::Function &kernel, size_t index,
       label += static_cast<int>(replacement.size()) - 1;
   changed.registers.insert(changed.registers.end(), registers.begin(), registers.end());
   return changed;
-}
-
-ptx::Function Mutant::applyTo(const ptx::Function &kernel) const {
-  return spliced(kernel, index, replacement, registers);
-}
-
-ptx::Function Mutant::probeOf(const ptx::Function &kernel) const {
-  std::vector<ptx::Instruction> probe = probeBefore;
-  probe.push_back(kernel.instructions[index]);
-  probe.insert(probe.end(), probeAfter.begin(), probeAfter.end());
-  return spliced(kernel, index, probe, registers);
 }
 
 std::string Mutant::before(const ptx::Function &kernel) const {

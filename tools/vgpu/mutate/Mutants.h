@@ -24,18 +24,19 @@ struct Mutant {
   size_t index; ///< of the instruction
   std::vector<ptx::Instruction> replacement;
   std::vector<ptx::Register> registers; ///< that the replacement and the probe have more
-  /// What comes before or after the instruction in a kernel that traps where the
-  /// mistake makes a difference.
+  /// What comes before or after the instruction in a survey (Survey.h): ends with a
+  /// mark, which is executed where the mistake makes a difference.
   std::vector<ptx::Instruction> probeBefore, probeAfter;
 
   ptx::Function applyTo(const ptx::Function &kernel) const;
-  /// The kernel as it is, but a thread traps where the mutant does something else.
-  ptx::Function probeOf(const ptx::Function &kernel) const;
   /// As PTX, but without the numbers of registers, which every change of a
   /// compiler changes.
   std::string before(const ptx::Function &kernel) const;
   std::string after(const ptx::Function &kernel) const;
 };
+
+/// The opcode of marks: a performance event, which is no part of what a kernel does.
+constexpr std::string_view kMark = "pmevent";
 
 /// Every mistake that can be made in a kernel of the module, one a mutant.
 std::vector<Mutant> mutantsOf(const ptx::Module &module, const ptx::Function &kernel);

@@ -99,6 +99,39 @@ TEST_F(DriverApi, ErrorsHaveNames) {
   EXPECT_EQ(text, nullptr);
 }
 
+// Numbers that no enumerator has are answered, like any other wrong argument.
+TEST_F(DriverApi, UnknownEnumeratorsAreRefused) {
+  CUfunction function = kernel(module, "increment");
+  Buffer<int> data(32);
+  int value = 0;
+  size_t size = 0;
+  CUstream stream;
+  GPU_CHECK(cuStreamCreate(&stream, 0));
+  EXPECT_EQ(cuFuncGetAttribute(&value, static_cast<CUfunction_attribute>(999), function),
+            CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuFuncSetAttribute(function, static_cast<CUfunction_attribute>(999), 0),
+            CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuFuncSetCacheConfig(function, static_cast<CUfunc_cache>(4)), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuCtxSetCacheConfig(static_cast<CUfunc_cache>(4)), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuCtxGetLimit(&size, static_cast<CUlimit>(999)), CUDA_ERROR_UNSUPPORTED_LIMIT);
+  EXPECT_EQ(cuPointerGetAttribute(&size, static_cast<CUpointer_attribute>(999), data.address),
+            CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuStreamBeginCapture_v2(stream, static_cast<CUstreamCaptureMode>(9)),
+            CUDA_ERROR_INVALID_VALUE);
+  CUDA_MEMCPY2D copy{};
+  copy.srcMemoryType = static_cast<CUmemorytype>(77);
+  copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+  copy.dstDevice = data.address;
+  copy.WidthInBytes = copy.srcPitch = copy.dstPitch = 4;
+  copy.Height = 1;
+  EXPECT_EQ(cuMemcpy2D_v2(&copy), CUDA_ERROR_INVALID_VALUE);
+  CUlaunchAttribute attribute{};
+  attribute.id = static_cast<CUlaunchAttributeID>(999);
+  CUlaunchConfig config{1, 1, 1, 1, 1, 1, 0, nullptr, &attribute, 1};
+  EXPECT_EQ(cuLaunchKernelEx(&config, function, nullptr, nullptr), CUDA_ERROR_NOT_SUPPORTED);
+  GPU_CHECK(cuStreamDestroy_v2(stream));
+}
+
 TEST_F(DriverApi, FunctionsByName) {
   void *function;
   CUdriverProcAddressQueryResult status;

@@ -330,8 +330,10 @@ VGPU_API CUresult cuCtxGetLimit(size_t *value, CUlimit limit) {
   });
 }
 
-VGPU_API CUresult cuCtxSetCacheConfig(CUfunc_cache) {
-  return inContext([](Driver &, Context &) { return CUDA_SUCCESS; });
+VGPU_API CUresult cuCtxSetCacheConfig(CUfunc_cache config) {
+  return inContext([=](Driver &, Context &) {
+    return config <= CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  });
 }
 
 VGPU_API CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {

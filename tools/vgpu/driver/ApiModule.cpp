@@ -162,8 +162,10 @@ VGPU_API CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute a
   });
 }
 
-VGPU_API CUresult cuFuncSetCacheConfig(CUfunction function, CUfunc_cache) {
-  return withKernel(function, [](Driver &, Context &, Kernel &) { return CUDA_SUCCESS; });
+VGPU_API CUresult cuFuncSetCacheConfig(CUfunction function, CUfunc_cache config) {
+  return withKernel(function, [=](Driver &, Context &, Kernel &) {
+    return config <= CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  });
 }
 
 VGPU_API CUresult cuFuncGetModule(CUmodule *module, CUfunction function) {

@@ -222,15 +222,15 @@ inline void markInitialized(const DeviceMemory &memory, const Accessed &accessed
   });
 }
 
-/// The bytes lie where `base` and the addresses say.
-inline void setBytes(Accessed &accessed, uint8_t *base) {
+/// The bytes lie where `base`, the host's address of address 0, and the addresses say.
+inline void setBytes(Accessed &accessed, uintptr_t base) {
   if (accessed.isContiguous) {
-    accessed.bytes[0] = base + accessed.addresses[0];
+    accessed.bytes[0] = reinterpret_cast<uint8_t *>(base + accessed.addresses[0]);
     return;
   }
   VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
-    accessed.bytes[lane] = base + accessed.addresses[lane];
+    accessed.bytes[lane] = reinterpret_cast<uint8_t *>(base + accessed.addresses[lane]);
 }
 
 inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes,
@@ -258,7 +258,7 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   if (hasShadow && kind != AccessKind::Load)
     markInitialized(memory, accessed, lanes, bytes);
   tellObserver(warp, instruction, lanes, accessed, ptx::Space::Global, kind);
-  setBytes(accessed, nullptr);
+  setBytes(accessed, 0);
 }
 
 /// The marks that all bytes of some ranges have, and those that any has.
@@ -359,7 +359,7 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
       markWritten(block, accessed, lanes, bytes);
   }
   tellObserver(warp, instruction, lanes, accessed, ptx::Space::Shared, kind);
-  setBytes(accessed, block.sharedBytes.data());
+  setBytes(accessed, reinterpret_cast<uintptr_t>(block.sharedBytes.data()));
 }
 
 /// Calls visit(word, first byte in the word, bytes, offset in the access).

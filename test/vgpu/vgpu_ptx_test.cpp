@@ -77,6 +77,13 @@ TEST(Ptx, ErrorsNameTheLine) {
   EXPECT_NE(errorOf([&] { decodeKernel(*unknown, "f"); }).find("not supported"), std::string::npos);
 }
 
+TEST(Ptx, VersionsAreTwoNumbers) {
+  EXPECT_EQ(ptx::parse(".version 8.7\n.target sm_90a")->version, 87);
+  for (const char *text : {"8", "x.8", "8.10"})
+    EXPECT_EQ(errorOf([=] { ptx::parse(std::string(".version ") + text); }),
+              std::string("ptx line 1: expected a version such as 8.0, but found ") + text);
+}
+
 TEST(Ptx, ParametersAreAligned) {
   auto module = parse(".visible .entry f(.param .u8 a, .param .u64 b, .param .align 16 .b8 c[20],"
                       " .param .u32 d) { ret; }");

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
 
 using namespace vgpu;
 
@@ -43,6 +44,9 @@ VGPU_API CUresult cuInit(unsigned flags) {
   } catch (const std::bad_alloc &) {
     Driver::get().explain("cannot reserve address space for the device's memory");
     return CUDA_ERROR_OUT_OF_MEMORY;
+  } catch (const std::invalid_argument &error) {
+    Driver::get().explain(error.what());
+    return CUDA_ERROR_INVALID_VALUE;
   }
 }
 

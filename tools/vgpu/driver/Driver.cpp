@@ -1,5 +1,6 @@
 #include "driver/Driver.h"
 
+#include "driver/Environment.h"
 #include "driver/Graph.h"
 #include "driver/Modules.h"
 #include "driver/MutationRun.h"
@@ -12,11 +13,6 @@
 
 namespace vgpu {
 namespace {
-
-std::string environment(const char *name, const char *otherwise) {
-  const char *value = std::getenv(name);
-  return value && *value ? value : otherwise;
-}
 
 /// The file appears whole or not at all.
 void writeText(const std::string &path, const std::string &text) {
@@ -56,35 +52,37 @@ CUresult Driver::initialize() {
     explain("VGPU_DEVICE is " + target + ", but the virtual GPU can be sm_80 or sm_90a");
     return CUDA_ERROR_NO_DEVICE;
   }
-  seed = std::strtoull(environment("VGPU_SEED", "0").c_str(), nullptr, 0);
-  timeoutSeconds = std::atof(environment("VGPU_TIMEOUT", "0").c_str());
-  if (std::string path = environment("VGPU_MUTATE", ""); !path.empty()) {
-    uint64_t every = std::strtoull(environment("VGPU_MUTATE_EVERY", "1").c_str(), nullptr, 0);
-    mutations = std::make_unique<MutationRun>(path, environment("VGPU_MUTATE_KERNELS", "*"),
-                                              std::max<uint64_t>(every, 1));
+  seed = environmentInteger("VGPU_SEED", 0);
+  timeoutSeconds = environmentNumber("VGPU_TIMEOUT", 0);
+  errorExit = static_cast<int>(environmentInteger("VGPU_ERROR_EXIT", 0));
+  if (std::string path = environment("VGPU_MUTATE"); !path.empty())
+    mutations = std::make_unique<MutationRun>(
+        path, environment("VGPU_MUTATE_KERNELS", "*"),
+        std::max<uint64_t>(environmentInteger("VGPU_MUTATE_EVERY", 1), 1));
+  uint64_t count = environmentInteger("VGPU_DEVICE_COUNT", 1);
+  uint64_t bytes = environmentInteger("VGPU_MEMORY", model->memoryBytes);
+  std::vector<std::unique_ptr<Device>> found;
+  for (uint64_t ordinal = 0; ordinal < count; ++ordinal) {
+    found.push_back(
+        std::make_unique<Device>(static_cast<int>(ordinal), *model, bytes, findings, console));
+    Device &device = *found.back();
+    device.machine.hasStrictProxies = environmentIs("VGPU_PROXIES", "strict");
+    if (!environment("VGPU_COUNTERS").empty())
+      beginCounting(device);
   }
-  int count = std::atoi(environment("VGPU_DEVICE_COUNT", "1").c_str());
-  uint64_t bytes = std::strtoull(environment("VGPU_MEMORY", "0").c_str(), nullptr, 0);
-  for (int ordinal = 0; ordinal < count; ++ordinal)
-    devices.push_back(std::make_unique<Device>(ordinal, *model, bytes ? bytes : model->memoryBytes,
-                                               findings, console));
-  for (const auto &device : devices)
-    device->machine.hasStrictProxies = environment("VGPU_PROXIES", "") == "strict";
-  if (!environment("VGPU_COUNTERS", "").empty())
-    for (const auto &device : devices)
-      beginCounting(*device);
+  devices = std::move(found);
   return devices.empty() ? CUDA_ERROR_NO_DEVICE : CUDA_SUCCESS;
 }
 
 void Driver::beginCounting(Device &device) {
   device.count();
-  if (environment("VGPU_COUNT_ONLY", "").empty())
+  if (environment("VGPU_COUNT_ONLY").empty())
     return;
   device.countOnly();
-  if (!environment("VGPU_ASSUME_INITIALIZED", "").empty())
+  if (!environment("VGPU_ASSUME_INITIALIZED").empty())
     device.memory.assumeInitialized();
-  if (std::string blocks = environment("VGPU_COUNT_BLOCKS", ""); !blocks.empty())
-    device.machine.mostBlocks = std::max(std::strtoull(blocks.c_str(), nullptr, 0), 1ull);
+  uint64_t &most = device.machine.mostBlocks;
+  most = std::max<uint64_t>(environmentInteger("VGPU_COUNT_BLOCKS", most), 1);
 }
 
 Device *Driver::device(CUdevice ordinal) const {
@@ -141,7 +139,7 @@ CountReport Driver::counts(bool forgets) {
 }
 
 void Driver::finishCounters() {
-  std::string where = environment("VGPU_COUNTERS", "");
+  std::string where = environment("VGPU_COUNTERS");
   if (where.empty())
     return;
   CountReport report = counts(true);
@@ -178,13 +176,12 @@ void Driver::finish() {
   finishCounters();
   if (mutations)
     writeText(mutations->path, mutations->report());
-  std::string report = environment("VGPU_REPORT", "");
+  std::string report = environment("VGPU_REPORT");
   if (!report.empty())
     writeText(report, "{\"findings\": " + Findings::json(all) + "}\n");
-  std::string exitCode = environment("VGPU_ERROR_EXIT", "");
-  if (!exitCode.empty() && findings.hasErrors()) {
+  if (errorExit && findings.hasErrors()) {
     std::fflush(nullptr);
-    std::_Exit(std::atoi(exitCode.c_str()));
+    std::_Exit(errorExit);
   }
 }
 

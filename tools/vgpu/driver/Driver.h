@@ -135,6 +135,7 @@ public:
   uint64_t graphLaunches = 0;
   uint64_t seed = 0;                      ///< VGPU_SEED
   double timeoutSeconds = 0;              ///< VGPU_TIMEOUT; 0: none
+  int errorExit = 0;                      ///< VGPU_ERROR_EXIT; 0: the program's own status
   std::unique_ptr<MutationRun> mutations; ///< if VGPU_MUTATE is set
 
 private:

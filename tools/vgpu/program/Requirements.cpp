@@ -1,7 +1,7 @@
 #include "program/Requirements.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <charconv>
 
 namespace vgpu {
 namespace {
@@ -50,8 +50,11 @@ std::string versionText(int version) {
 } // namespace
 
 int chipOf(const ptx::Module &module) {
-  size_t digits = module.target.find_first_of("0123456789");
-  return digits == std::string::npos ? 0 : std::atoi(module.target.c_str() + digits);
+  const std::string &target = module.target;
+  int chip = 0;
+  if (size_t digits = target.find('_'); digits != std::string::npos)
+    std::from_chars(target.data() + digits + 1, target.data() + target.size(), chip);
+  return chip;
 }
 
 std::string missingFor(const ptx::Instruction &instruction, const ptx::Module &module) {

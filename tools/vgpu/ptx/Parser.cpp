@@ -2,17 +2,21 @@
 
 #include "ptx/Statements.h"
 
-#include <cstdlib>
+#include <charconv>
 
 namespace vgpu::ptx {
 namespace {
 
 int parseVersion(const Token &token) {
-  std::string text(token.text);
-  size_t dot = text.find('.');
-  if (dot == std::string::npos)
-    throw SyntaxError(token.line, "expected a version such as 8.0, but found " + text);
-  return 10 * std::atoi(text.c_str()) + std::atoi(text.c_str() + dot + 1);
+  const char *begin = token.text.data(), *end = begin + token.text.size();
+  int major = 0, minor = 0;
+  const char *dot = std::from_chars(begin, end, major).ptr;
+  bool isVersion = dot != begin && dot != end && *dot == '.' &&
+                   std::from_chars(dot + 1, end, minor).ptr == end && minor < 10;
+  if (!isVersion)
+    throw SyntaxError(token.line,
+                      "expected a version such as 8.0, but found " + std::string(token.text));
+  return 10 * major + minor;
 }
 
 /// The module level: directives, variables, and the heads of functions.

@@ -1,7 +1,8 @@
 #include "tensor/Form.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
+#include <utility>
 
 namespace vgpu::tensor {
 namespace {
@@ -94,10 +95,17 @@ int Form::registersOf(Format accumulator) const {
   return registers((m == 64 ? 16 : m) * n, accumulator);
 }
 
-bool parseShape(const std::string &text, Form &form) {
-  int length = 0;
-  return std::sscanf(text.c_str(), "m%dn%dk%d%n", &form.m, &form.n, &form.k, &length) == 3 &&
-         static_cast<size_t>(length) == text.size();
+bool parseShape(std::string_view text, Form &form) {
+  for (auto [letter, size] : {std::pair('m', &form.m), {'n', &form.n}, {'k', &form.k}}) {
+    if (!text.starts_with(letter))
+      return false;
+    const char *end = text.data() + text.size();
+    const char *rest = std::from_chars(text.data() + 1, end, *size).ptr;
+    if (rest == text.data() + 1)
+      return false;
+    text = {rest, end};
+  }
+  return text.empty();
 }
 
 std::string whyNoMma(const Form &form, int chip) {

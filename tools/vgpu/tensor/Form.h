@@ -4,6 +4,7 @@
 #include "tensor/Format.h"
 
 #include <string>
+#include <string_view>
 
 namespace vgpu::tensor {
 
@@ -24,7 +25,7 @@ struct Form {
 };
 
 /// Sets m, n and k from "m16n8k16"; false if the text has another form.
-bool parseShape(const std::string &text, Form &form);
+bool parseShape(std::string_view text, Form &form);
 
 /// Why mma.sync has no such form on compute capability `chip` (80, 90), or empty.
 std::string whyNoMma(const Form &form, int chip);

@@ -219,7 +219,7 @@ protected:
                      const std::string &target = "sm_90a", const std::string &version = "8.0") {
     std::string ptx = ".version " + version + "\n.target " + target +
                       "\n.address_size 64\n.visible .entry refused() {\n.reg .b32 %r<20>;\n"
-                      ".reg .b64 %rd<8>;\n.reg .pred %p;\n" +
+                      ".reg .b64 %rd<8>;\n.reg .b16 %h<4>;\n.reg .pred %p;\n" +
                       body + "\nret;\n}\n";
     testing::internal::CaptureStderr();
     CUmodule module = nullptr;
@@ -242,9 +242,9 @@ TEST_F(Refusal, NamesTheReason) {
                 "needs sm_89, but the target is sm_80", "sm_80");
   expectRefused("ldmatrix.sync.aligned.m16n16.x1.trans.shared.b8 {%r0,%r1}, [%r2];",
                 "other shapes need sm_100a");
-  expectRefused("cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::"
-                "bytes [%r0], [%rd0, {%r1,%r2,%r3}], [%r4], {%r5};",
-                "im2col copies are not supported");
+  expectRefused("cp.async.bulk.tensor.3d.shared::cluster.global.im2col::w.mbarrier::complete_tx::"
+                "bytes [%r0], [%rd0, {%r1,%r2,%r3}], [%r4], {%h0, %h1};",
+                "im2col along one dimension needs sm_100a");
   expectRefused("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%r0,%r1,%r2,%r3}, %rd0, "
                 "%rd1, %p, 1, 1, 0, 0;",
                 "needs sm_90a, but the target is sm_90", "sm_90");

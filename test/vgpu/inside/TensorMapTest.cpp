@@ -41,6 +41,7 @@ TEST(TensorMap, BytesKeepEverythingAndSayNothing) {
   EXPECT_EQ(back->elementStride, map.elementStride);
   EXPECT_EQ(back->swizzle, map.swizzle);
   EXPECT_TRUE(back->fillsWithNan);
+  EXPECT_EQ(back->mode, TensorMap::Mode::Tile);
   for (size_t byte : {size_t{8}, size_t{60}}) {
     bytes[byte] ^= 1;
     EXPECT_FALSE(TensorMap::decode(bytes));
@@ -76,7 +77,7 @@ TEST(TensorMap, RejectsWhatTheDriverRejects) {
             "only floating-point tensors can be filled with NaN");
 }
 
-std::vector<BoxRow> rowsOf(const TensorMap &map, std::array<int32_t, 5> corner) {
+std::vector<BoxRow> rowsOf(const TensorMap &map, const TensorMap::Coordinates &corner) {
   std::vector<BoxRow> rows;
   forBoxRows(map, corner, [&](const BoxRow &row) { rows.push_back(row); });
   return rows;
@@ -109,6 +110,54 @@ TEST(TensorMap, ElementStridesThinTheBox) {
   std::vector<BoxRow> rows = rowsOf(map, {0, 0});
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[2].address, 0x1000u + 6 * 256);
+}
+
+/// Images of 6 × 4 pixels, of which a column takes 5.
+TensorMap images() {
+  TensorMap map;
+  map.element = TensorMap::Element::F32;
+  map.mode = TensorMap::Mode::Im2col;
+  map.rank = 4;
+  map.address = 0x1000;
+  map.size = {4, 6, 4, 3};
+  map.stride = {4, 16, 96, 384};
+  map.box = {4};
+  map.elementStride = {1, 2, 1, 1};
+  map.pixels = 5;
+  map.lowerCorner = {0, -1, -1};
+  map.upperCorner = {0, -2, 0};
+  return map;
+}
+
+TEST(TensorMap, BytesKeepColumnsOfPixels) {
+  TensorMap map = images();
+  EXPECT_EQ(map.whyInvalid(), "");
+  EXPECT_EQ(map.boxBytes(), 5 * 16u);
+  uint8_t bytes[TensorMap::kBytes];
+  map.encode(bytes);
+  std::optional<TensorMap> back = TensorMap::decode(bytes);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->mode, TensorMap::Mode::Im2col);
+  EXPECT_EQ(back->pixels, 5u);
+  EXPECT_EQ(back->lowerCorner, map.lowerCorner);
+  EXPECT_EQ(back->upperCorner, map.upperCorner);
+}
+
+// Every other pixel from -1 to 3 along the width, and then the next row, which is the
+// first of the next image.
+TEST(TensorMap, PixelsGoOnInTheNextImage) {
+  TensorMap map = images();
+  EXPECT_TRUE(map.isInBoundingBox({0, 3, 3, 0}));
+  EXPECT_FALSE(map.isInBoundingBox({0, 4, 3, 0}));
+  std::vector<BoxRow> rows;
+  forPixels(map, {0, 1, 3, 0}, {0, 1, 1}, [&](const BoxRow &row) { rows.push_back(row); });
+  ASSERT_EQ(rows.size(), 5u);
+  EXPECT_EQ(rows[0].validEnd, 0u); // row 4 of 4
+  EXPECT_EQ(rows[2].address, 0x1000u + 384);
+  EXPECT_EQ(rows[3].address, 0x1000u + 384 + 2 * 16);
+  EXPECT_EQ(rows[4].address, 0x1000u + 384 + 4 * 16);
+  EXPECT_EQ(rows[4].validEnd, 16u);
+  EXPECT_EQ(rows[4].offset, 4 * 16u);
 }
 
 // Row r of a tile that begins where the pattern does has its units xored with r,

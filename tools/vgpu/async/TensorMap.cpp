@@ -5,6 +5,8 @@
 namespace vgpu {
 namespace {
 
+constexpr int kMostSpace = TensorMap::kMostDimensions - 2;
+
 /// The bytes of a map in memory.
 struct Encoded {
   static constexpr uint64_t kMagic = 0x7665'6e73'6f72'6d61;
@@ -14,9 +16,10 @@ struct Encoded {
   uint64_t stride[TensorMap::kMostDimensions];
   uint32_t sizeLessOne[TensorMap::kMostDimensions];
   uint16_t box[TensorMap::kMostDimensions];
+  uint16_t pixels;
+  int16_t lowerCorner[kMostSpace], upperCorner[kMostSpace];
   uint8_t elementStride[TensorMap::kMostDimensions];
-  uint8_t element, rank, swizzle, fillsWithNan;
-  uint8_t unused;
+  uint8_t element, rank, swizzle, fillsWithNan, mode;
   uint64_t checksum; ///< of all above
 };
 static_assert(sizeof(Encoded) <= TensorMap::kBytes);
@@ -36,6 +39,28 @@ void disguise(uint8_t *bytes) {
 }
 
 std::string number(uint64_t value) { return std::to_string(value); }
+
+/// Why there is no such column of pixels, or empty.
+std::string whyNoIm2col(const TensorMap &map) {
+  if (map.rank < 3)
+    return "im2col takes 3 to 5 dimensions, not " + std::to_string(map.rank);
+  // One corner has room for 16, 2 × 8, or 3 × 5 bits.
+  constexpr int64_t kLimits[] = {32768, 128, 16};
+  int64_t limit = kLimits[map.rank - 3];
+  for (int d = 1; map.isSpace(d); ++d) {
+    std::string which = " of dimension " + std::to_string(d);
+    for (int64_t corner : {map.lowerCorner[d], map.upperCorner[d]})
+      if (corner < -limit || corner >= limit)
+        return "the corner" + which + " of the pixels' box is " + std::to_string(corner) +
+               ", outside of " + std::to_string(-limit) + " to " + std::to_string(limit - 1);
+    if (map.lowerCorner[d] > map.lastPixel(d))
+      return "the pixels' box is empty, because" + which + " it is from " +
+             std::to_string(map.lowerCorner[d]) + " to " + std::to_string(map.lastPixel(d));
+  }
+  if (map.pixels < 1 || map.pixels > 1024)
+    return "a column has " + number(map.pixels) + " pixels, outside of 1 to 1024";
+  return "";
+}
 
 } // namespace
 
@@ -60,9 +85,18 @@ uint32_t TensorMap::elementBytes() const {
 
 uint32_t TensorMap::boxBytes() const {
   uint64_t bytes = elementBytes() * box[0];
+  if (mode == Mode::Im2col)
+    return static_cast<uint32_t>(bytes * pixels);
   for (int d = 1; d < rank; ++d)
     bytes *= copied(d);
   return static_cast<uint32_t>(bytes);
+}
+
+bool TensorMap::isInBoundingBox(const Coordinates &pixel) const {
+  for (int d = 1; isSpace(d); ++d)
+    if (pixel[d] < lowerCorner[d] || pixel[d] > lastPixel(d))
+      return false;
+  return true;
 }
 
 std::string TensorMap::whyInvalid() const {
@@ -77,7 +111,8 @@ std::string TensorMap::whyInvalid() const {
     if (d > 0 && (stride[d] % 16 || stride[d] >= uint64_t{1} << 40))
       return "the stride" + which + " is " + number(stride[d]) +
              " bytes, but must be a multiple of 16 below 2^40";
-    if (box[d] < 1 || box[d] > 256)
+    bool isBox = mode == Mode::Tile || d == 0;
+    if (isBox && (box[d] < 1 || box[d] > 256))
       return "the box is " + number(box[d]) + which + ", outside of 1 to 256";
     if (elementStride[d] < 1 || elementStride[d] > 8)
       return "the element stride" + which + " is " + number(elementStride[d]) +
@@ -91,7 +126,7 @@ std::string TensorMap::whyInvalid() const {
            number(spanOf(swizzle)) + " of the swizzle";
   if (fillsWithNan && !isFloat(element))
     return "only floating-point tensors can be filled with NaN";
-  return "";
+  return mode == Mode::Im2col ? whyNoIm2col(*this) : "";
 }
 
 void TensorMap::encode(uint8_t *bytes) const {
@@ -105,6 +140,12 @@ void TensorMap::encode(uint8_t *bytes) const {
     encoded.box[d] = static_cast<uint16_t>(box[d]);
     encoded.elementStride[d] = static_cast<uint8_t>(elementStride[d]);
   }
+  encoded.pixels = static_cast<uint16_t>(pixels);
+  for (int d = 0; d < kMostSpace; ++d) {
+    encoded.lowerCorner[d] = static_cast<int16_t>(lowerCorner[d + 1]);
+    encoded.upperCorner[d] = static_cast<int16_t>(upperCorner[d + 1]);
+  }
+  encoded.mode = static_cast<uint8_t>(mode);
   encoded.element = static_cast<uint8_t>(element);
   encoded.rank = static_cast<uint8_t>(rank);
   encoded.swizzle = static_cast<uint8_t>(swizzle);
@@ -132,6 +173,12 @@ std::optional<TensorMap> TensorMap::decode(const uint8_t *bytes) {
     map.size[d] = uint64_t{encoded.sizeLessOne[d]} + 1;
     map.box[d] = encoded.box[d];
     map.elementStride[d] = encoded.elementStride[d];
+  }
+  map.mode = static_cast<Mode>(encoded.mode);
+  map.pixels = encoded.pixels;
+  for (int d = 0; d < kMostSpace; ++d) {
+    map.lowerCorner[d + 1] = encoded.lowerCorner[d];
+    map.upperCorner[d + 1] = encoded.upperCorner[d];
   }
   map.swizzle = static_cast<Swizzle>(encoded.swizzle);
   map.fillsWithNan = encoded.fillsWithNan;

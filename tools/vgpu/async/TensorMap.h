@@ -4,6 +4,7 @@
 
 #include "memory/Swizzle.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -32,14 +33,23 @@ struct TensorMap {
     TF32Flushed,
   };
   using Sizes = std::array<uint64_t, kMostDimensions>;
+  using Coordinates = std::array<int64_t, kMostDimensions>;
+  /// What a copy moves: a box, or a column of pixels of a bounding box, in the order in
+  /// which a convolution takes them.
+  enum class Mode : uint8_t { Tile, Im2col };
 
   Element element = Element::U8;
   int rank = 1;
   uint64_t address = 0;
-  Sizes size{};          ///< of the tensor, in elements; the first dimension is contiguous
-  Sizes stride{};        ///< bytes from one element of a dimension to the next; [0] is one element
-  Sizes box{};           ///< elements
+  Sizes size{};   ///< of the tensor, in elements; the first dimension is contiguous
+  Sizes stride{}; ///< bytes from one element of a dimension to the next; [0] is one element
+  Mode mode = Mode::Tile;
+  Sizes box{};           ///< elements; of im2col only the first counts: channels of a pixel
   Sizes elementStride{}; ///< the box takes every n-th element
+  /// Of im2col. Dimensions are channels, up to three of space, and images. The bounding
+  /// box of pixels is from `lowerCorner` to the last of the tensor plus `upperCorner`.
+  uint32_t pixels = 0;
+  Coordinates lowerCorner{}, upperCorner{};
   Swizzle swizzle = Swizzle::None;
   bool fillsWithNan = false; ///< outside of the tensor; otherwise zeros
 
@@ -48,6 +58,13 @@ struct TensorMap {
   uint64_t copied(int dimension) const {
     return (box[dimension] + elementStride[dimension] - 1) / elementStride[dimension];
   }
+  /// The last pixel of the bounding box.
+  int64_t lastPixel(int dimension) const {
+    return static_cast<int64_t>(size[dimension]) - 1 + upperCorner[dimension];
+  }
+  bool isSpace(int dimension) const { return dimension > 0 && dimension < rank - 1; }
+  /// Whether a column of pixels can begin there.
+  bool isInBoundingBox(const Coordinates &pixel) const;
   /// Bytes of a box in shared memory, within the tensor or not.
   uint32_t boxBytes() const;
 
@@ -70,38 +87,62 @@ struct BoxRow {
   uint32_t validBegin = 0, validEnd = 0; ///< bytes within the row
 };
 
+/// The row of a box that begins at `first`, as number `number`.
+inline BoxRow rowAt(const TensorMap &map, const TensorMap::Coordinates &first, uint64_t number) {
+  uint32_t elementBytes = map.elementBytes();
+  auto width = static_cast<int64_t>(map.box[0]);
+  int64_t begin = std::clamp<int64_t>(-first[0], 0, width);
+  int64_t end = std::clamp<int64_t>(static_cast<int64_t>(map.size[0]) - first[0], 0, width);
+  BoxRow row;
+  row.bytes = static_cast<uint32_t>(width * elementBytes);
+  row.offset = static_cast<uint32_t>(number * row.bytes);
+  row.address = map.address + static_cast<uint64_t>(first[0] + begin) * elementBytes;
+  bool isInside = begin < end;
+  for (int d = 1; d < map.rank; ++d) {
+    isInside = isInside && first[d] >= 0 && first[d] < static_cast<int64_t>(map.size[d]);
+    row.address += static_cast<uint64_t>(first[d]) * map.stride[d];
+  }
+  if (isInside) {
+    row.validBegin = static_cast<uint32_t>(begin * elementBytes);
+    row.validEnd = static_cast<uint32_t>(end * elementBytes);
+  }
+  return row;
+}
+
 /// Calls `visit(row)` for the rows of the box at `corner`, in the order in which
 /// they lie in shared memory.
 template <class Visit>
-void forBoxRows(const TensorMap &map, const std::array<int32_t, TensorMap::kMostDimensions> &corner,
-                Visit visit) {
-  uint32_t elementBytes = map.elementBytes();
+void forBoxRows(const TensorMap &map, const TensorMap::Coordinates &corner, Visit visit) {
   uint64_t rows = 1;
   for (int d = 1; d < map.rank; ++d)
     rows *= map.copied(d);
-  int64_t width = static_cast<int64_t>(map.box[0]);
-  int64_t first = corner[0] < 0 ? -int64_t{corner[0]} : 0;
-  int64_t last = static_cast<int64_t>(map.size[0]) - corner[0];
-  first = first < width ? first : width;
-  last = last < width ? last : width;
   for (uint64_t number = 0; number < rows; ++number) {
-    BoxRow row;
-    row.bytes = static_cast<uint32_t>(width * elementBytes);
-    row.offset = static_cast<uint32_t>(number * row.bytes);
-    row.address = map.address + static_cast<uint64_t>(corner[0] + first) * elementBytes;
-    bool isInside = first < last;
+    TensorMap::Coordinates first = corner;
     uint64_t rest = number;
     for (int d = 1; d < map.rank; ++d) {
-      int64_t index = corner[d] + static_cast<int64_t>(rest % map.copied(d) * map.elementStride[d]);
+      first[d] += static_cast<int64_t>(rest % map.copied(d) * map.elementStride[d]);
       rest /= map.copied(d);
-      isInside = isInside && index >= 0 && index < static_cast<int64_t>(map.size[d]);
-      row.address += static_cast<uint64_t>(index) * map.stride[d];
     }
-    if (isInside) {
-      row.validBegin = static_cast<uint32_t>(first * elementBytes);
-      row.validEnd = static_cast<uint32_t>(last * elementBytes);
+    visit(rowAt(map, first, number));
+  }
+}
+
+/// The same for a column of pixels: from `pixel` on through its bounding box, and then
+/// through those of the following images. Each is read `offset` away from there.
+template <class Visit>
+void forPixels(const TensorMap &map, TensorMap::Coordinates pixel,
+               const TensorMap::Coordinates &offset, Visit visit) {
+  for (uint32_t number = 0; number < map.pixels; ++number) {
+    TensorMap::Coordinates first = pixel;
+    for (int d = 1; d < map.rank; ++d)
+      first[d] += offset[d];
+    visit(rowAt(map, first, number));
+    for (int d = 1; d < map.rank; ++d) {
+      pixel[d] += static_cast<int64_t>(map.elementStride[d]);
+      if (!map.isSpace(d) || pixel[d] <= map.lastPixel(d))
+        break;
+      pixel[d] = map.lowerCorner[d];
     }
-    visit(row);
   }
 }
 

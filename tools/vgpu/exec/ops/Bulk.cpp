@@ -9,12 +9,17 @@ namespace vgpu::VGPU_VARIANT {
 namespace {
 
 // Operands: 0 shared address, 1 global address or tensor map, 2 mbarrier,
-// 3 bytes. The list holds the coordinates. `immediate` is the reduction.
+// 3 bytes. The list holds the coordinates, and the offsets of im2col after them.
+// `immediate` is the reduction.
 
-using Corner = std::array<int32_t, TensorMap::kMostDimensions>;
+using Coordinates = TensorMap::Coordinates;
+
+/// The modifiers: the kind of the copy, the mode that its map must have, and how many
+/// coordinates it has.
+constexpr uint32_t kKindMask = 3, kIm2col = 4, kDimensionsShift = 3;
 
 BulkCopy::Kind kindOf(const Instruction &instruction) {
-  return static_cast<BulkCopy::Kind>(instruction.modifiers);
+  return static_cast<BulkCopy::Kind>(instruction.modifiers & kKindMask);
 }
 
 BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t bytes,
@@ -135,12 +140,12 @@ void addPiece(const BoxRow &row, uint32_t begin, uint32_t end, uint64_t global, 
     copy.pieces.push_back({copy.range.begin + row.offset + begin, end - begin, global});
 }
 
-void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map, const Corner &corner,
-            BulkCopy &copy) {
+void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map,
+            const Coordinates &corner, const Coordinates &offset, BulkCopy &copy) {
   bool isLoad = copy.kind == BulkCopy::Kind::Load;
   Allocation known;
   copy.swizzle = map.swizzle;
-  forBoxRows(map, corner, [&](const BoxRow &row) {
+  auto addRow = [&](const BoxRow &row) {
     if (row.validBegin < row.validEnd)
       checkGlobal(warp, instruction, copy.lane, row.address, row.validEnd - row.validBegin,
                   accessOf(copy.kind), known);
@@ -149,19 +154,38 @@ void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map, co
     addPiece(row, row.validBegin, row.validEnd, row.address, copy);
     if (isLoad)
       addPiece(row, row.validEnd, row.bytes, 0, copy);
-  });
+  };
+  if (map.mode == TensorMap::Mode::Im2col)
+    forPixels(map, corner, offset, addRow);
+  else
+    forBoxRows(map, corner, addRow);
+}
+
+/// The map of a copy, which must be for copies of this kind.
+TensorMap mapFor(Warp &warp, const Instruction &instruction, int lane) {
+  TensorMap map = readMap(warp, lane, warp.lanes<uint64_t>(instruction.operands[1])[lane]);
+  bool isIm2col = map.mode == TensorMap::Mode::Im2col;
+  if (isIm2col != ((instruction.modifiers & kIm2col) != 0))
+    throw Fault(FindingKind::InvalidInstruction,
+                std::string("the tensor map is for ") + (isIm2col ? "im2col" : "tiles"), lane);
+  if (static_cast<uint32_t>(map.rank) != instruction.modifiers >> kDimensionsShift)
+    throw Fault(FindingKind::InvalidInstruction,
+                "the tensor map has " + std::to_string(map.rank) + " dimensions", lane);
+  return map;
 }
 
 Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   forLanes(lanes, [&](int lane) {
-    uint64_t address = warp.lanes<uint64_t>(instruction.operands[1])[lane];
-    TensorMap map = readMap(warp, lane, address);
-    if (static_cast<uint32_t>(map.rank) != instruction.listCount)
-      throw Fault(FindingKind::InvalidInstruction,
-                  "the tensor map has " + std::to_string(map.rank) + " dimensions", lane);
-    Corner corner{};
-    for (uint32_t d = 0; d < instruction.listCount; ++d)
+    TensorMap map = mapFor(warp, instruction, lane);
+    Coordinates corner{}, offset{};
+    for (int d = 0; d < map.rank; ++d)
       corner[d] = warp.lanes<int32_t>(instruction.list[d])[lane];
+    for (uint32_t number = map.rank; number < instruction.listCount; ++number)
+      offset[number - map.rank + 1] =
+          static_cast<uint16_t>(warp.lanes<uint32_t>(instruction.list[number])[lane]);
+    if (map.mode == TensorMap::Mode::Im2col && !map.isInBoundingBox(corner))
+      throw Fault(FindingKind::InvalidInstruction,
+                  "the first pixel lies outside of the bounding box", lane);
     BulkCopy copy = newCopy(warp, instruction, lane, map.boxBytes(), 128);
     if (copy.range.begin % patternOf(map.swizzle))
       asynchronyOf(warp).flights.report(
@@ -170,7 +194,7 @@ Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
               std::to_string(patternOf(map.swizzle)),
           copy.range.begin);
     copy.fill = fillOf(map);
-    addBox(warp, instruction, map, corner, copy);
+    addBox(warp, instruction, map, corner, offset, copy);
     asynchronyOf(warp).issue(std::move(copy));
   });
   return Step::Next;
@@ -178,9 +202,7 @@ Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 
 /// Prefetches move nothing, but need a map.
 Step prefetchBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  forLanes(lanes, [&](int lane) {
-    readMap(warp, lane, warp.lanes<uint64_t>(instruction.operands[1])[lane]);
-  });
+  forLanes(lanes, [&](int lane) { mapFor(warp, instruction, lane); });
   return Step::Next;
 }
 
@@ -199,24 +221,43 @@ Step waitForBulk(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 
 // --- Decoding
 
-void coordinates(Decoding &decoding, const ptx::Operand &map) {
-  int dimensions = 0;
+int dimensionsOf(const Decoding &decoding) {
   for (const std::string &modifier : decoding.source.modifiers)
     if (modifier.size() == 2 && modifier[1] == 'd' && modifier[0] >= '1' && modifier[0] <= '5')
-      dimensions = modifier[0] - '0';
-  if (map.elements.size() != 2 ||
-      map.elements[1].elements.size() != static_cast<size_t>(dimensions))
-    decoding.fail("needs " + std::to_string(dimensions) + " coordinates");
+      return modifier[0] - '0';
+  return 0;
+}
+
+/// Reads as many elements of a vector into the list.
+void addVector(Decoding &decoding, const ptx::Operand &vector, size_t count, Type type,
+               std::string_view what, std::vector<Operand> &list) {
+  if (vector.elements.size() != count)
+    decoding.fail("needs " + std::to_string(count) + " " + std::string(what));
+  for (const ptx::Operand &element : vector.elements)
+    list.push_back(decoding.read(element, type));
+}
+
+/// Coordinates, and for loads by im2col the offsets, which are the operand `next`.
+void tensorOperands(Decoding &decoding, const ptx::Operand &map, bool isLoad, size_t &next) {
+  int dimensions = dimensionsOf(decoding);
+  bool isIm2col = decoding.has(isLoad ? "im2col" : "im2col_no_offs");
   std::vector<Operand> list;
-  for (const ptx::Operand &element : map.elements[1].elements)
-    list.push_back(decoding.read(element, Type::S32));
+  if (map.elements.size() != 2)
+    decoding.fail("needs a tensor map with coordinates");
+  addVector(decoding, map.elements[1], dimensions, Type::S32, "coordinates", list);
+  if (isIm2col && dimensions < 3)
+    decoding.fail("im2col needs 3 to 5 dimensions");
+  if (isIm2col && isLoad)
+    addVector(decoding, decoding.operand(next++), dimensions - 2, Type::U16, "offsets", list);
   decoding.setList(std::move(list));
+  decoding.out.modifiers |= (isIm2col ? kIm2col : 0) | static_cast<uint32_t>(dimensions)
+                                                           << kDimensionsShift;
 }
 
 void refuse(Decoding &decoding) {
   for (const std::string &modifier : decoding.source.modifiers) {
-    if (modifier.starts_with("im2col"))
-      decoding.fail("im2col copies are not supported");
+    if (modifier.starts_with("im2col::w"))
+      decoding.fail("im2col along one dimension needs sm_100a");
     if (modifier == "tile::gather4" || modifier == "tile::scatter4")
       decoding.fail("gather and scatter of tiles need sm_100a");
     if (modifier == "multicast::cluster" || modifier.starts_with("cta_group"))
@@ -257,11 +298,10 @@ Handler selectCopy(Decoding &decoding) {
     decoding.out.operands[3] = decoding.read(next++, Type::U32);
   if (isLoad)
     decoding.out.operands[2] = addressOperand(decoding, decoding.operand(next++));
+  if (isTensor)
+    tensorOperands(decoding, global, isLoad, next);
   decoding.expectOperands(next + (decoding.has("L2::cache_hint") ? 1 : 0));
-  if (!isTensor)
-    return copyLine;
-  coordinates(decoding, global);
-  return copyBox;
+  return isTensor ? copyBox : copyLine;
 }
 
 } // namespace
@@ -280,7 +320,9 @@ Handler selectBulk(Decoding &decoding) {
     return selectCopy(decoding);
   if (!decoding.has("tensor"))
     return prefetchLine;
+  size_t next = 1;
   decoding.out.operands[1] = addressOperand(decoding, decoding.operand(0));
+  tensorOperands(decoding, decoding.operand(0), true, next);
   return prefetchBox;
 }
 

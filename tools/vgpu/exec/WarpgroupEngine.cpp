@@ -137,8 +137,10 @@ void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
 }
 
 /// `units` are the addresses of 16 bytes each, as Footprint has them.
-void WarpgroupEngine::captureMatrix(const Plan &plan, const uint32_t *units, Format format,
-                                    bool isAcross, int rows, std::vector<uint32_t> &out) {
+void WarpgroupEngine::captureMatrix(const Plan &plan, Side side, const uint32_t *units, int rows,
+                                    std::vector<uint32_t> &out) {
+  Format format = side == Side::A ? plan.form.a : plan.form.b;
+  bool isAcross = side == Side::A ? plan.isAAcross : plan.isBAcross;
   const Arithmetic &compute = arithmetic();
   out.resize(static_cast<size_t>(stepsOf(plan.form)) * rows);
   alignas(64) uint32_t words[kWarpSize];
@@ -147,10 +149,10 @@ void WarpgroupEngine::captureMatrix(const Plan &plan, const uint32_t *units, For
       for (int row = 0; row < 8; ++row)
         std::memcpy(words + 4 * row, block.shared(units[row]), 16);
       if (isAcross)
-        compute.spreadAcross(format, words, plan.order, 8 * half, out.data() + first, rows);
+        compute.spreadAcross(side, format, words, plan.order, 8 * half, out.data() + first, rows);
       else
-        compute.spread(format, words, plan.order, half * stepsOfUnit(format), out.data() + first,
-                       rows);
+        compute.spread(side, format, words, plan.order, half * stepsOfUnit(format),
+                       out.data() + first, rows);
     }
 }
 
@@ -160,9 +162,8 @@ void WarpgroupEngine::capture(Tile &tile) {
   const Footprint &footprint = footprintOf(tile);
   if (plan.source == Source::SharedMemory)
     for (uint32_t warp = 0; warp < kWarps; ++warp)
-      captureMatrix(plan, &footprint.a[warp * kWarpSize], plan.form.a, plan.isAAcross, 16,
-                    tile.a[warp]);
-  captureMatrix(plan, footprint.b.data(), plan.form.b, plan.isBAcross, plan.form.n, tile.b);
+      captureMatrix(plan, Side::A, &footprint.a[warp * kWarpSize], 16, tile.a[warp]);
+  captureMatrix(plan, Side::B, footprint.b.data(), plan.form.n, tile.b);
   tile.isCaptured = true;
 }
 
@@ -182,7 +183,7 @@ void WarpgroupEngine::execute(Warp &warp, Operation &operation) {
   if (plan.source != Source::SharedMemory) {
     a.resize(static_cast<size_t>(stepsOf(plan.form)) * 16);
     for (int r = 0; r < 4; ++r)
-      compute.spread(plan.form.a, registers[operation.accumulators() + r], plan.order,
+      compute.spread(Side::A, plan.form.a, registers[operation.accumulators() + r], plan.order,
                      r / 2 * stepsOfUnit(plan.form.a), a.data() + 8 * (r % 2), 16);
   }
   if (plan.negates)

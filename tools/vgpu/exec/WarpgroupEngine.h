@@ -83,8 +83,8 @@ private:
   void beginTile(Warp &warp, Tile &tile);
   const tensor::Footprint &footprintOf(const Tile &tile) const;
   void capture(Tile &tile);
-  void captureMatrix(const tensor::Plan &plan, const uint32_t *units, tensor::Format format,
-                     bool isAcross, int rows, std::vector<uint32_t> &out);
+  void captureMatrix(const tensor::Plan &plan, tensor::Side side, const uint32_t *units, int rows,
+                     std::vector<uint32_t> &out);
   void execute(Warp &warp, Operation &operation);
   /// Executes operations, in order, up to and with the last for which `isNeeded`.
   template <class Needed> bool executeThrough(Warp &warp, WarpState &state, Needed isNeeded);

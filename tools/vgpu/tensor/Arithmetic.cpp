@@ -2,6 +2,7 @@
 #include "tensor/Arithmetic.h"
 
 #include "tensor/Fragment.h"
+#include "tensor/FragmentProduct.h"
 #include "tensor/Product.h"
 #include "tensor/Unpack.h"
 
@@ -14,8 +15,14 @@ namespace {
 
 constexpr int kMostRows = 16, kMostColumns = 256, kMostSteps = 64;
 
-void spread(Format format, const uint32_t *words, const SumOrder &order, int first, uint32_t *out,
-            int stride) {
+/// Eight neighbours along m or n.
+[[gnu::always_inline]] inline void storeEight(Side side, uint32_t *to, const Word8 &values) {
+  store(to,
+        side == Side::A ? values : __builtin_shufflevector(values, values, 0, 2, 4, 6, 1, 3, 5, 7));
+}
+
+void spread(Side side, Format format, const uint32_t *words, const SumOrder &order, int first,
+            uint32_t *out, int stride) {
   Word8 columns[4];
   transpose8x4(words, columns);
   withFormat(format, [&]<Format constant>() {
@@ -25,12 +32,12 @@ void spread(Format format, const uint32_t *words, const SumOrder &order, int fir
         Word8 values;
         unpack<constant>(columns[t], element, values);
         int k = constant == Format::B1 ? first + t : first + t * pack + element;
-        store(out + order.step[k] * stride, values);
+        storeEight(side, out + order.step[k] * stride, values);
       }
   });
 }
 
-void spreadAcross(Format format, const uint32_t *words, const SumOrder &order, int first,
+void spreadAcross(Side side, Format format, const uint32_t *words, const SumOrder &order, int first,
                   uint32_t *out, int stride) {
   for (int row = 0; row < 8; ++row) {
     Word8 pairs{};
@@ -41,11 +48,11 @@ void spreadAcross(Format format, const uint32_t *words, const SumOrder &order, i
       unpack<Format::BF16>(pairs, 0, values);
     else
       unpack<Format::F16>(pairs, 0, values);
-    store(out + order.step[first + row] * stride, values);
+    storeEight(side, out + order.step[first + row] * stride, values);
   }
 }
 
-// --- Accumulators, as rows
+// --- Accumulators, as rows of columns where `placeOfColumn` has them
 
 float halfToFloat(uint32_t bits) {
   return static_cast<float>(std::bit_cast<_Float16>(static_cast<uint16_t>(bits)));
@@ -56,7 +63,7 @@ uint32_t halfFromFloat(float value) {
   return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
 }
 
-/// rows[(g + 8 h) × width + 8 j + 2 t + e] = word of register 4 j + 2 h + e, lane 4 g + t.
+/// out[(g + 8 h) × width + 8 j + 4 e + t] = word of register 4 j + 2 h + e, lane 4 g + t.
 void gatherWords(const ConstRegister *c, int rows, int width, uint32_t *out) {
   for (int block = 0; block < width / 8; ++block)
     for (int half = 0; half < rows / 8; ++half) {
@@ -64,16 +71,10 @@ void gatherWords(const ConstRegister *c, int rows, int width, uint32_t *out) {
       for (int g = 0; g < 8; ++g) {
         Word4 even, odd;
         load(even, pair[0] + 4 * g), load(odd, pair[1] + 4 * g);
-        Word8 row = __builtin_shufflevector(even, odd, 0, 4, 1, 5, 2, 6, 3, 7);
-        store(out + (g + 8 * half) * width + 8 * block, row);
+        uint32_t *row = out + (g + 8 * half) * width + 8 * block;
+        store(row, even), store(row + 4, odd);
       }
     }
-}
-
-/// The machine has one NaN.
-void canonicalize(Word8 &words) {
-  Word8 isNan = (Word8)((words & 0x7fffffff) > 0x7f800000);
-  words = (words & ~isNan) | (isNan & 0x7fffffff);
 }
 
 template <bool isFloat>
@@ -86,8 +87,8 @@ void scatterWords(const uint32_t *rows, int count, int width, const Register *d)
         load(row, rows + (g + 8 * half) * width + 8 * block);
         if constexpr (isFloat)
           canonicalize(row);
-        store(pair[0] + 4 * g, __builtin_shufflevector(row, row, 0, 2, 4, 6));
-        store(pair[1] + 4 * g, __builtin_shufflevector(row, row, 1, 3, 5, 7));
+        store(pair[0] + 4 * g, __builtin_shufflevector(row, row, 0, 1, 2, 3));
+        store(pair[1] + 4 * g, __builtin_shufflevector(row, row, 4, 5, 6, 7));
       }
     }
 }
@@ -97,15 +98,16 @@ void gatherHalves(const ConstRegister *c, int rows, int width, float *out) {
   for (int lane = 0; lane < 32; ++lane)
     for (int element = 0; element < rows * width / 32; ++element) {
       Cell cell = cellOfC(lane, element);
-      out[cell.row * width + cell.column] = halfToFloat(c[element / 2][lane] >> 16 * (element % 2));
+      out[cell.row * width + placeOfColumn(cell.column)] =
+          halfToFloat(c[element / 2][lane] >> 16 * (element % 2));
     }
 }
 void scatterHalves(const float *rows, int count, int width, const Register *d) {
   for (int lane = 0; lane < 32; ++lane)
     for (int element = 0; element < count * width / 32; element += 2) {
       Cell cell = cellOfC(lane, element);
-      const float *pair = rows + cell.row * width + cell.column;
-      d[element / 2][lane] = halfFromFloat(pair[0]) | halfFromFloat(pair[1]) << 16;
+      const float *even = rows + cell.row * width + placeOfColumn(cell.column);
+      d[element / 2][lane] = halfFromFloat(even[0]) | halfFromFloat(even[4]) << 16;
     }
 }
 
@@ -259,6 +261,25 @@ void mmaQuadPairs(const Form &form, const SumOrder &order, const ConstRegister *
     }
 }
 
+/// m16n8 of floats, whose sums are f32.
+void mmaFragments(const Form &form, const ConstRegister *a, const ConstRegister *b,
+                  const ConstRegister *c, const Register *d) {
+  int registersOfB = form.k / (4 * packOf(form.b));
+  auto withB = [&]<Format formatA, Format formatB>() {
+    multiplyFragments<formatA, formatB>(a, b, c, d, registersOfB);
+  };
+  withFormat(form.a, [&]<Format formatA>() {
+    if constexpr (isFp8(formatA)) {
+      if (form.b == Format::E4M3)
+        withB.template operator()<formatA, Format::E4M3>();
+      else
+        withB.template operator()<formatA, Format::E5M2>();
+    } else if constexpr (!isInteger(formatA)) {
+      withB.template operator()<formatA, formatA>();
+    }
+  });
+}
+
 /// Elements of k that a register of four lanes covers, in rows of `spread`.
 int depthOfRegister(Format format) { return format == Format::B1 ? 4 : 4 * packOf(format); }
 
@@ -268,13 +289,15 @@ void mma(const Form &form, const SumOrder &order, const ConstRegister *a, const 
     return mmaDouble(form, a, b, c, d);
   if (form.isQuadPairs())
     return mmaQuadPairs(form, order, a, b, c, d);
+  if (order.isDocumented && form.d == Format::F32)
+    return mmaFragments(form, a, b, c, d);
   alignas(64) uint32_t left[kMostSteps * 16], right[kMostSteps * 8];
   int tall = form.m / 8; // registers side by side in a row block
   int perA = depthOfRegister(form.a), perB = depthOfRegister(form.b);
   for (int r = 0; r < form.registersOfA(); ++r)
-    spread(form.a, a[r], order, r / tall * perA, left + 8 * (r % tall), form.m);
+    spread(Side::A, form.a, a[r], order, r / tall * perA, left + 8 * (r % tall), form.m);
   for (int r = 0; r < form.registersOfB(); ++r)
-    spread(form.b, b[r], order, r * perB, right, 8);
+    spread(Side::B, form.b, b[r], order, r * perB, right, 8);
   Rows rows;
   readRows(form.c, c, form.m, 8, rows);
   addProduct(form, order, rows, left, right, form.m);
@@ -283,6 +306,16 @@ void mma(const Form &form, const SumOrder &order, const ConstRegister *a, const 
 
 void warpgroupRows(const Form &form, const SumOrder &order, bool accumulates, const uint32_t *a,
                    const uint32_t *b, const Register *accumulators) {
+  if (form.d == Format::F32) {
+    constexpr int kMostDepth = 32;
+    WideFloats rows[kMostDepth][2][kPieces];
+    spreadToQuads(reinterpret_cast<const float *>(a), form.k, rows);
+    RowProduct product{rows,        reinterpret_cast<const float *>(b),
+                       form.n,      form.k,
+                       accumulates, order.startsFromZero,
+                       accumulators};
+    return order.keeps13Bits ? multiplyRows<Truncated>(product) : multiplyRows<Exact>(product);
+  }
   Rows rows;
   if (accumulates)
     readRows(form.d, accumulators, 16, form.n, rows);

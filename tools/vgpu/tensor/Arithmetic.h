@@ -11,20 +11,23 @@ namespace vgpu::tensor {
 using Register = uint32_t *;
 using ConstRegister = const uint32_t *;
 
+/// The matrix of an operand. Columns of B lie as `placeOfColumn` says.
+enum class Side : uint8_t { A, B };
+
 struct Arithmetic {
   /// mma.sync. The arrays hold the registers that `form` counts.
   void (*mma)(const Form &form, const SumOrder &order, const ConstRegister *a,
               const ConstRegister *b, const ConstRegister *c, const Register *d);
 
-  /// Unpacks 8 rows of 16 bytes, given as the words 4 × row + word, as columns:
-  /// element e of a row goes to out[order.step[first + e] × stride + row]. Float
+  /// Unpacks 8 rows of A, or columns of B, of 16 bytes, given as the words 4 × row +
+  /// word: element e of a row goes to out[order.step[first + e] × stride + row]. Float
   /// formats become f32, integers s32 (b1: words as they are).
-  void (*spread)(Format format, const uint32_t *words, const SumOrder &order, int first,
+  void (*spread)(Side side, Format format, const uint32_t *words, const SumOrder &order, int first,
                  uint32_t *out, int stride);
   /// Unpacks rows that run across k: element e of row r goes to
   /// out[order.step[first + r] × stride + e]. 16-bit formats only.
-  void (*spreadAcross)(Format format, const uint32_t *words, const SumOrder &order, int first,
-                       uint32_t *out, int stride);
+  void (*spreadAcross)(Side side, Format format, const uint32_t *words, const SumOrder &order,
+                       int first, uint32_t *out, int stride);
 
   /// The 16 rows of a warp in wgmma: accumulators += a × b, or = a × b. a is k ×
   /// 16 and b is k × n, as `spread` makes them; of b1, in words.

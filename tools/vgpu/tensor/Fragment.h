@@ -35,6 +35,10 @@ constexpr Cell cellOfC(int lane, int element) {
   return {lane / 4 + 8 * (element / 2 % 2), 8 * (element / 4) + 2 * (lane % 4) + element % 2};
 }
 
+/// Where rows of unpacked elements have a column of B or C: of each eight, the even
+/// ones come first, so that four neighbours belong to one register.
+constexpr int placeOfColumn(int column) { return column / 8 * 8 + column % 2 * 4 + column % 8 / 2; }
+
 // --- m8n8k4 of f16. Every lane holds four elements of A and of B, eight of C.
 
 constexpr int quadPairOf(int lane) { return lane % 16 / 4; }

@@ -33,6 +33,7 @@ SumOrder sumOrder(Numerics numerics, int m, int n, int k, Format a, Format b, So
   // Sums of integers are exact, and f64 has a chain of fused multiply-adds.
   if (numerics == Numerics::Documented || isInteger(a) || a == Format::F64)
     return order;
+  order.isDocumented = false;
   uint64_t state = 0;
   for (int value : {m, n, k, int(a), int(b), int(source)})
     state = mixed(state) ^ static_cast<uint64_t>(value);

@@ -28,6 +28,7 @@ constexpr int kMostDepth = 256;
 /// The order of one shape's sums.
 struct SumOrder {
   uint8_t step[kMostDepth];    ///< when the product of each k is added
+  bool isDocumented = true;    ///< `step` is ascending, and the rest of this is false
   bool startsFromZero = false; ///< the accumulator is added last
   bool keeps13Bits = false;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// Elements of packed words as f32 or s32, eight words at a time. Private to the
-// arithmetic.
+// Elements of packed words as f32 or s32, a vector of words at a time. Private to
+// the arithmetic.
 
 #include "tensor/Format.h"
 #include "tensor/Vectors.h"
@@ -10,31 +10,31 @@ namespace {
 
 /// Floats of few bits, at the bottom of each word. Scaling by a power of two
 /// moves the exponent; denormals come out right by themselves.
-template <int exponentBits, int mantissaBits>
-[[gnu::always_inline]] inline void smallFloat(const Word8 &bits, Word8 &out) {
+template <int exponentBits, int mantissaBits, class Words>
+[[gnu::always_inline]] inline void smallFloat(const Words &bits, Words &out) {
   constexpr uint32_t sizeMask = (1u << (exponentBits + mantissaBits)) - 1;
   constexpr uint32_t scaleBits = (254u - ((1u << (exponentBits - 1)) - 1)) << 23;
-  Word8 size = bits & sizeMask;
-  Word8 shifted = size << (23 - mantissaBits);
-  Float8 value, scale;
-  Word8 scales = scaleBits - (Word8){};
+  Words size = bits & sizeMask;
+  Words shifted = size << (23 - mantissaBits);
+  typename SameLanes<Words>::Floats value, scale;
+  Words scales = scaleBits - Words{};
   std::memcpy(&value, &shifted, sizeof value);
   std::memcpy(&scale, &scales, sizeof scale);
   value *= scale;
-  Word8 result;
+  Words result;
   std::memcpy(&result, &value, sizeof result);
   if constexpr (exponentBits == 4) { // e4m3 has no infinity and one NaN
-    result |= (Word8)(size == sizeMask) & 0x7fffffff;
+    result |= (Words)(size == sizeMask) & 0x7fffffff;
   } else {
     constexpr uint32_t infinity = sizeMask & ~((1u << mantissaBits) - 1);
-    result |= (Word8)(size >= infinity) & (shifted | 0x7f800000);
+    result |= (Words)(size >= infinity) & (shifted | 0x7f800000);
   }
   out = result | (bits >> (exponentBits + mantissaBits) & 1) << 31;
 }
 
 /// Element `index` of each word.
-template <Format format>
-[[gnu::always_inline]] inline void unpack(const Word8 &words, int index, Word8 &out) {
+template <Format format, class Words>
+[[gnu::always_inline]] inline void unpack(const Words &words, int index, Words &out) {
   constexpr int bits = bitsOf(format);
   if constexpr (format == Format::BF16) {
     out = index ? words & 0xffff0000 : words << 16;
@@ -47,8 +47,9 @@ template <Format format>
   } else if constexpr (format == Format::TF32) {
     out = words & 0xffffe000;
   } else if constexpr (format == Format::S8 || format == Format::S4) {
-    Int8 top = (Int8)(words << (32 - bits * (index + 1)));
-    out = (Word8)(top >> (32 - bits));
+    using Ints = typename SameLanes<Words>::Ints;
+    Ints top = (Ints)(words << (32 - bits * (index + 1)));
+    out = (Words)(top >> (32 - bits));
   } else if constexpr (format == Format::U8 || format == Format::U4) {
     out = words >> bits * index & ((1u << bits) - 1);
   } else {

@@ -1,6 +1,6 @@
 #pragma once
-// Vectors of eight lanes, as the compiler's generic vectors. Private to the
-// arithmetic, which is compiled for several instruction sets: all unnamed.
+// Vectors of eight and sixteen lanes, as the compiler's generic vectors. Private to
+// the arithmetic, which is compiled for several instruction sets: all unnamed.
 
 #include <cstdint>
 #include <cstring>
@@ -13,7 +13,28 @@ typedef int32_t Int8 __attribute__((vector_size(32)));
 typedef uint32_t Word8 __attribute__((vector_size(32)));
 typedef float Float16 __attribute__((vector_size(64)));
 typedef int32_t Int16 __attribute__((vector_size(64)));
+typedef uint32_t Word16 __attribute__((vector_size(64)));
 typedef uint32_t Word4 __attribute__((vector_size(16)));
+
+/// Other elements in as many lanes.
+template <class Words> struct SameLanes;
+template <> struct SameLanes<Word8> {
+  using Floats = Float8;
+  using Ints = Int8;
+};
+template <> struct SameLanes<Word16> {
+  using Floats = Float16;
+  using Ints = Int16;
+};
+
+/// The widest that one register holds, and its lanes.
+#ifdef __AVX512F__
+using WideWords = Word16;
+#else
+using WideWords = Word8;
+#endif
+using WideFloats = SameLanes<WideWords>::Floats;
+constexpr int kWide = sizeof(WideWords) / 4;
 
 // By reference: passing vectors by value depends on the instruction set.
 template <class V> [[gnu::always_inline]] inline void load(V &to, const void *from) {

@@ -99,20 +99,21 @@ void HeadRotation::rotatePairs(Value pair, int64_t count) {
   SmallVector<Value> s = loadFloats(b, op.cache, b.at(sine, angle), count);
   Value at = b.mul(pair, b.i32(op.isInterleaved ? 2 * bytes : bytes));
   Value from = b.at(source, at), to = b.at(target, at);
-  int64_t toSecond = op.pairs * bytes;
-  SmallVector<Value> elements =
-      loadFloats(b, op.element, from, op.isInterleaved ? 2 * count : count);
-  if (!op.isInterleaved)
+  int64_t toSecond = op.isInterleaved ? bytes : op.pairs * bytes;
+  // A pair alone may begin anywhere, so its elements are not accessed together.
+  bool areTogether = op.isInterleaved && count > 1;
+  SmallVector<Value> elements = loadFloats(b, op.element, from, areTogether ? 2 * count : count);
+  if (!areTogether)
     llvm::append_range(elements, loadFloats(b, op.element, b.at(from, toSecond), count));
   auto place = [&](int64_t i, bool isSecond) -> Value & {
-    return elements[op.isInterleaved ? 2 * i + isSecond : i + isSecond * count];
+    return elements[areTogether ? 2 * i + isSecond : i + isSecond * count];
   };
   for (int64_t i = 0; i < count; ++i) {
     Value first = place(i, false), second = place(i, true);
     place(i, false) = b.sub(b.mul(first, c[i]), b.mul(second, s[i]));
     place(i, true) = b.add(b.mul(second, c[i]), b.mul(first, s[i]));
   }
-  if (op.isInterleaved)
+  if (areTogether)
     return storeFloats(b, elements, op.element, to);
   storeFloats(b, ValueRange(elements).take_front(count), op.element, to);
   storeFloats(b, ValueRange(elements).drop_front(count), op.element, b.at(to, toSecond));

@@ -18,6 +18,7 @@ TEST(CudaRopeTest, MatchesTheDecompositionsBits) {
                                std::pair(Rotation{true, false, 3, 64, 32}, kFloats[0]),
                                std::pair(Rotation{false, false, 1, 20, 7}, kFloats[0]),
                                std::pair(Rotation{true, true, 2, 50, 9}, kFloats[0]),
+                               std::pair(Rotation{true, true, 2, 19, 9}, kFloats[0]),
                                std::pair(Rotation{false, true, 2, 64, 16}, kFloats[1]),
                                std::pair(Rotation{false, true, 5, 32, 16}, kFloats[2]),
                                std::pair(Rotation{true, true, 2, 48, 20}, kFloats[2])}) {

@@ -30,6 +30,15 @@ struct Partial {
   SmallVector<Value> o;
 };
 
+/// What decides on the scores of a lane in a row of its tile. Keys are counted from
+/// its first in the chunk.
+struct ScoreRow {
+  /// The last key before those that the row sees, and the one behind them.
+  Value before, to;
+  /// The element of the first key; null if there is none.
+  Value bias, mask;
+};
+
 class AttentionEmitter {
 public:
   AttentionEmitter(BlockBuilder &b, const Attention &op, ValueRange arguments, Value block)
@@ -101,7 +110,7 @@ private:
       setExponentials(start, chunk);
       storeTotals(chunk);
       for (int64_t column = 0; column < op.valueDepth; column += kValueColumns)
-        storeSums(unit->sums(start, first, last, b.i32(column)), b.i32(column));
+        storeSums(unit->sums({start, first, last}, b.i32(column)), b.i32(column));
     });
   }
 
@@ -127,7 +136,7 @@ private:
       }
       for (int64_t block = 0; block < blocks; ++block) {
         Value from = b.add(column, b.i32(block * kValueColumns));
-        SmallVector<Value> sums = unit->sums(start, first, last, from);
+        SmallVector<Value> sums = unit->sums({start, first, last}, from);
         for (auto [i, sum] : llvm::enumerate(sums)) {
           Value &o = state[4 + block * perBlock + i];
           o = merged(b, weights[i / AttentionUnit::kColumnsOfLane], o, sum);
@@ -151,11 +160,10 @@ private:
   //===--------------------------------------------------------------------===//
 
   void setExponentials(Value start, Partial &chunk) {
-    SmallVector<Value> x = unit->scores(start, first, last);
-    for (auto [i, value] : llvm::enumerate(x)) {
-      Value inChunk = b.add(b.mul(b.remainder(b.lane(), 4), b.i32(2)), b.i32(i / 4 * 8 + i % 2));
-      value = visibleScore(value, i % 4 / 2, b.add(start, inChunk), inChunk);
-    }
+    SmallVector<Value> x = unit->scores({start, first, last});
+    std::array<ScoreRow, 2> rows{scoreRow(0, start), scoreRow(1, start)};
+    for (auto [i, value] : llvm::enumerate(x))
+      value = visibleScore(value, rows[i % 4 / 2], i / 4 * 8 + i % 2);
     for (size_t i = 0; i < 2; ++i) {
       chunk.m[i] = fold(x, i, [&](Value lhs, Value rhs) { return b.max(lhs, rhs); });
       for (size_t j = 0; j < x.size(); ++j)
@@ -180,34 +188,46 @@ private:
     return result;
   }
 
-  /// Scaled, capped and biased; -inf where the row does not see the key.
-  Value visibleScore(Value dot, size_t i, Value key, Value inChunk) {
-    Value isVisible = b.both(b.less(b.sub(row[i].from, b.i32(1)), key), b.less(key, row[i].to));
+  ScoreRow scoreRow(size_t i, Value start) {
+    Value inChunk = b.mul(b.remainder(b.lane(), 4), b.i32(2)), key = b.add(start, inChunk);
+    ScoreRow result;
+    result.before = b.sub(b.sub(row[i].from, b.i32(1)), key);
+    result.to = b.sub(row[i].to, key);
     if (op.chunk % 16 != 0)
-      isVisible = b.both(isVisible, b.less(inChunk, b.i32(op.chunk)));
+      result.to = b.min(result.to, b.sub(b.i32(op.chunk), inChunk));
+    if (operands.bias)
+      result.bias = ofScore(operands.bias, operands.biasSizes, i, key);
+    if (operands.mask)
+      result.mask = ofScore(operands.mask, operands.maskSizes, i, key);
+    return result;
+  }
+
+  /// Where an element of a bias or mask is.
+  Value ofScore(const RowMemory &memory, ArrayRef<Value> sizes, size_t i, Value key) {
+    SmallVector<Value> at{batch, row[i].head, row[i].query};
+    for (auto [index, size] : llvm::zip(at, sizes))
+      index = b.select(b.equal(size, b.i32(1)), b.i32(0), index);
+    at.push_back(key);
+    return memory.at(b, at);
+  }
+
+  /// Scaled, capped and biased; -inf where the row does not see the key.
+  Value visibleScore(Value dot, const ScoreRow &row, int64_t key) {
+    Value isVisible = b.both(b.less(row.before, b.i32(key)), b.less(b.i32(key), row.to));
     Value x = b.mul(dot, constant(op.scale));
     if (op.softcap != 0) {
       Value cap = constant(op.softcap);
       x = b.mul(cap, math::TanhOp::create(b, b.div(x, cap)).getResult());
     }
-    if (operands.bias)
-      x = b.add(x, ofScore(operands.bias, operands.biasSizes, i, key, isVisible, f32));
-    if (operands.mask) {
-      Value byte = ofScore(operands.mask, operands.maskSizes, i, key, isVisible, b.getI8Type());
-      Value isZero = b.equal(byte, b.constant(b.getI8Type(), 0));
-      isVisible = b.select(isZero, b.constant(b.getI1Type(), 0), isVisible);
+    if (row.bias)
+      x = b.add(x, b.loadIf(isVisible, f32, b.at(row.bias, key * bytesOf(f32)), constant(0)));
+    if (row.mask) {
+      Type byte = b.getI8Type();
+      Value none = b.constant(byte, 0);
+      Value mask = b.loadIf(isVisible, byte, b.at(row.mask, key), none);
+      isVisible = b.select(b.equal(mask, none), b.constant(b.getI1Type(), 0), isVisible);
     }
     return b.select(isVisible, x, constant(-kInfinity));
-  }
-
-  /// An element of a bias or mask, 0 where the key is not visible.
-  Value ofScore(const RowMemory &memory, ArrayRef<Value> sizes, size_t i, Value key,
-                Value isVisible, Type type) {
-    SmallVector<Value> at{batch, row[i].head, row[i].query};
-    for (auto [index, size] : llvm::zip(at, sizes))
-      index = b.select(b.equal(size, b.i32(1)), b.i32(0), index);
-    at.push_back(key);
-    return b.loadIf(isVisible, type, memory.at(b, at), b.constant(type, 0));
   }
 
   //===--------------------------------------------------------------------===//

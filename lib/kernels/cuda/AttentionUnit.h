@@ -19,6 +19,29 @@ struct AttentionAddresses {
   mlir::Value keyBytes, valueBytes;
 };
 
+/// The keys of a chunk, which begins at `start`: of them those of [first, last]
+/// are read.
+struct ChunkKeys {
+  mlir::Value start, first, last;
+};
+
+/// Rows of keys or of values that a lane reads, at constant distances from its
+/// first in the chunk, so that no register holds where each is. For a row that is
+/// not read there is another.
+class LaneRows {
+public:
+  /// `memory` is that of row 0, `bytes` the distance to the next; `mine` is the
+  /// place of the lane's first row in the chunk.
+  LaneRows(BlockBuilder &b, mlir::Value memory, mlir::Value bytes, const ChunkKeys &keys,
+           mlir::Value mine);
+
+  mlir::Value row(int64_t distance) const;
+
+private:
+  BlockBuilder &b;
+  mlir::Value bytes, origin, lowest, highest;
+};
+
 /// Multiplies for a tile of rows. The lane with t = lane % 4 and g = lane / 4
 /// has those of rows g and g + 8: scores of keys 8j + 2t and 8j + 2t + 1 of a
 /// chunk, four for each j, and columns 16t to 16t + 15 of the kValueColumns,
@@ -37,35 +60,28 @@ public:
   /// Eight keys each.
   int64_t keyTiles() const { return llvm::divideCeil(op.chunk, 16) * 2; }
 
-  /// q.k for the chunk that begins at `start`. Keys are read from [first, last]
-  /// alone: those that lie outside get the scores of others.
-  virtual llvm::SmallVector<mlir::Value> scores(mlir::Value start, mlir::Value first,
-                                                mlir::Value last) = 0;
+  /// q.k for a chunk: keys that are not read get the scores of others.
+  virtual llvm::SmallVector<mlir::Value> scores(const ChunkKeys &keys) = 0;
   /// Takes the exponentials of the chunk; negative ones are masked.
   virtual void setExponentials(llvm::ArrayRef<mlir::Value> exponentials);
   /// Their sums with the values of columns from `column` on, a multiple of
   /// kValueColumns, row after row.
-  virtual llvm::SmallVector<mlir::Value> sums(mlir::Value start, mlir::Value first,
-                                              mlir::Value last, mlir::Value column) = 0;
+  virtual llvm::SmallVector<mlir::Value> sums(const ChunkKeys &keys, mlir::Value column) = 0;
 
   static constexpr int64_t kColumnsOfLane = kValueColumns / 4;
 
 protected:
-  mlir::Value clamped(mlir::Value key, mlir::Value first, mlir::Value last) {
-    return b.max(b.min(key, last), first);
+  /// The rows of a lane whose first is at `mine` in the chunk.
+  LaneRows keyRows(const ChunkKeys &keys, mlir::Value mine) {
+    return LaneRows(b, addresses.k, addresses.keyBytes, keys, mine);
   }
-  mlir::Value keyAt(mlir::Value key) {
-    return b.at(addresses.k, b.mul(b.toI64(key), addresses.keyBytes));
+  LaneRows valueRows(const ChunkKeys &keys, mlir::Value mine) {
+    return LaneRows(b, addresses.v, addresses.valueBytes, keys, mine);
   }
-  mlir::Value valueAt(mlir::Value key) {
-    return b.at(addresses.v, b.mul(b.toI64(key), addresses.valueBytes));
-  }
-
   /// Sums over the keys of the chunk, ascending: `update` gets an exponential, a
   /// value and the sum so far.
   llvm::SmallVector<mlir::Value>
-  overKeys(mlir::Value start, mlir::Value first, mlir::Value last, mlir::Value column,
-           llvm::ArrayRef<mlir::Value> init,
+  overKeys(const ChunkKeys &keys, mlir::Value column, llvm::ArrayRef<mlir::Value> init,
            llvm::function_ref<mlir::Value(mlir::Value, mlir::Value, mlir::Value)> update);
   /// Elements of rows of `width` that lanes read at once.
   int64_t elementsTogether(int64_t width) const;
@@ -76,8 +92,10 @@ protected:
   AttentionAddresses addresses;
   mlir::Value group, place;
 
+  /// Where the exponential of a key of the chunk is, in row g or g + 8.
+  mlir::Value exponentialAt(mlir::Value key, int64_t isSecond);
+
 private:
-  mlir::Value exponentialAt(mlir::Value row, mlir::Value key);
   /// All lanes of the warp.
   void synchronise();
 

@@ -123,10 +123,8 @@ bool addPart(WeightSource &result, tensor::InsertSliceOp op) {
   std::optional<WeightSource> part = WeightSource::of(op.getSource());
   if (!part || !op.hasUnitStride() || llvm::any_of(op.getStaticOffsets(), ShapedType::isDynamic))
     return false;
-  SmallVector<int64_t> dropped;
-  for (unsigned dim : op.getDroppedDims().set_bits())
-    dropped.push_back(dim);
-  insertUnits(*part, dropped);
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  insertUnits(*part, llvm::to_vector_of<int64_t>(dropped.set_bits()));
   if (result.pieces.empty()) {
     result = *part;
     result.pieces.clear();

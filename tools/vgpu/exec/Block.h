@@ -4,6 +4,7 @@
 #include "check/Observer.h"
 #include "exec/Warp.h"
 #include "memory/DeviceMemory.h"
+#include "memory/Recycled.h"
 
 namespace vgpu {
 
@@ -69,7 +70,7 @@ public:
   /// Of kernels that use it.
   std::unique_ptr<Asynchrony> asynchrony;
   /// Shared memory, and the SharedMarks of each byte, of which 16 more make whole units.
-  std::vector<uint8_t> sharedBytes, sharedMarks;
+  RecycledVector<uint8_t> sharedBytes, sharedMarks;
   /// The allocations that instructions met last; empty when allocations change.
   Allocation knownRanges[16];
   uint64_t knownGeneration = 0;

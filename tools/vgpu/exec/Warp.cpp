@@ -20,9 +20,8 @@ Warp::Warp(Block &block, uint32_t index, LaneMask lanes)
 std::unique_ptr<Frame> Warp::newFrame(const Function &function, uint32_t localBase) {
   auto result = std::make_unique<Frame>();
   result->function = &function;
-  result->registers = allocateWords(std::max<uint32_t>(function.registerWords, 1));
   // Registers that a program reads before it writes them are at least the same in every run.
-  std::memset(result->registers.get(), 0xdb, function.registerWords * sizeof(uint32_t));
+  result->registers.assign(function.registerWords, 0xdbdbdbdb);
   result->predicates.assign(function.predicates, 0);
   result->predicates[0] = kAllLanes;
   result->localBase = localBase;
@@ -131,7 +130,7 @@ void Warp::select(size_t number) {
   code = frame->function->executed();
   pc = path.pc;
   active = path.lanes;
-  registers = frame->registers.get();
+  registers = frame->registers.data();
   constants = frame->function->constants.get();
   predicates = frame->predicates.data();
   profile = block.profile ? block.profile->of(*frame->function) : nullptr;
@@ -261,7 +260,7 @@ void Warp::call(const Instruction &instruction, const Function &callee, LaneMask
       newFrame(callee, frame->localBase + (frame->function->localBytes + 15) / 16 * 16);
   const Operand *actual = instruction.list + callee.results.size();
   for (size_t number = 0; number < callee.parameters.size(); ++number)
-    copySlots(callee.parameters[number], created->registers.get(), actual[number], registers,
+    copySlots(callee.parameters[number], created->registers.data(), actual[number], registers,
               lanes);
   Join back;
   back.pc = pc + 1;
@@ -300,7 +299,7 @@ void Warp::returnFromCall(LaneMask lanes) {
     return exit(lanes);
   const std::vector<ParameterSlot> &results = frame->function->results;
   Join &back = joins[join];
-  uint32_t *callerRegisters = back.frame->registers.get();
+  uint32_t *callerRegisters = back.frame->registers.data();
   for (size_t number = 0; number < results.size(); ++number) {
     Operand to = back.call->list[number];
     ParameterSlot destination{to.word, results[number].bytes, results[number].isRegister};
@@ -383,7 +382,7 @@ void Warp::releaseBarrier(int barrier, uint32_t popcount, bool all, bool any) {
       Operand to = instruction.list[0];
       LaneMask value = instruction.immediate == 1 ? -LaneMask{all} : -LaneMask{any};
       if (instruction.immediate == 0) {
-        uint32_t *result = path.frame->registers.get() + to.word;
+        uint32_t *result = path.frame->registers.data() + to.word;
         for (int lane = 0; lane < kWarpSize; ++lane)
           if (path.lanes >> lane & 1)
             result[lane] = popcount;

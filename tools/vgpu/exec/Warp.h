@@ -3,6 +3,7 @@
 
 #include "check/Finding.h"
 #include "exec/Launch.h"
+#include "memory/Recycled.h"
 
 #include <cstring>
 
@@ -14,7 +15,7 @@ struct InstructionCounts;
 /// Registers of one call.
 struct Frame {
   const Function *function = nullptr;
-  AlignedWords registers;
+  RecycledVector<uint32_t> registers;
   std::vector<LaneMask> predicates;
   uint32_t localBase = 0; ///< where its local memory starts
 };
@@ -119,8 +120,8 @@ public:
   LaneMask active = 0; ///< lanes of the current path
   uint32_t pc = 0;
   /// Data and, a byte for each word, the mask of its bytes that were written.
-  std::vector<uint32_t> local;
-  std::vector<uint8_t> localWritten;
+  RecycledVector<uint32_t> local;
+  RecycledVector<uint8_t> localWritten;
   LaneMask exited = 0;
   LaneMask barrierLanes[16] = {}; ///< arrived, one lane after the other, without .aligned
   LaneMask clusterLanes = 0;      ///< arrived at barrier.cluster

@@ -142,6 +142,22 @@ LaneMask SharedRaces::touchContiguous(uint32_t first, Access now, uint32_t each)
   return isDone;
 }
 
+/// Lanes with a quad each, as ldmatrix and cp.async have them. Returns those for
+/// which a look at the floor is not enough.
+LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Access now) {
+  LaneMask inDoubt = 0;
+  uint32_t shift = static_cast<uint32_t>(std::countr_zero(granuleBytes * kTogether));
+  for (; lanes; lanes &= lanes - 1) {
+    int lane = std::countr_zero(lanes);
+    uint32_t quad = (static_cast<uint32_t>(addresses[lane]) - kSharedBase) >> shift;
+    LaneMask itself = LaneMask{1} << lane;
+    if (!touchQuad(quad, now, kByFour, static_cast<uint32_t>(lane), itself) &&
+        !touchGroup(quad * kTogether, now, kTogether, lane, itself)) [[unlikely]]
+      inDoubt |= itself;
+  }
+  return inDoubt;
+}
+
 /// Records the access of those lanes for which a look at the clocks' floor is
 /// enough, and returns the others.
 LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, Access now) {
@@ -154,6 +170,8 @@ LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, Access now) {
   uint32_t each = access.bytes >> shift;
   if (access.isContiguous && firstOf(0) % kTogether == 0 && each <= kTogether)
     return touchContiguous(firstOf(0), now, each);
+  if (each == kTogether && !access.groups)
+    return touchQuads(access.addresses, access.lanes, now);
   LaneMask inDoubt = 0;
   eachAddress(access.groups, access.lanes, [&](int lane, LaneMask lanes) {
     if (!touchGroup(firstOf(lane), now, each, lane, lanes)) [[unlikely]]

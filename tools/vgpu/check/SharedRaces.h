@@ -129,6 +129,7 @@ private:
   bool touchGroup(uint32_t first, const Access &now, uint32_t each, int lane, LaneMask lanes);
   // These copy the access, so that the compiler knows that records are no part of it.
   LaneMask touchContiguous(uint32_t first, Access now, uint32_t each);
+  LaneMask touchQuads(const uint64_t *addresses, LaneMask lanes, Access now);
   LaneMask lanesInDoubt(const MemoryAccess &access, Access now);
   void accessLane(const MemoryAccess &access, int lane, const Access &now, Conflicts &conflicts);
   std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;

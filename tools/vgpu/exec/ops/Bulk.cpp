@@ -145,6 +145,7 @@ void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map,
   bool isLoad = copy.kind == BulkCopy::Kind::Load;
   Allocation known;
   copy.swizzle = map.swizzle;
+  copy.pieces.reserve(map.boxBytes() / (map.box[0] * map.elementBytes()));
   auto addRow = [&](const BoxRow &row) {
     if (row.validBegin < row.validEnd)
       checkGlobal(warp, instruction, copy.lane, row.address, row.validEnd - row.validBegin,

@@ -14,7 +14,12 @@ template <class Visit> void forLanes(LaneMask lanes, Visit visit) {
 } // namespace
 
 AsyncCopy &CopyGroups::issue() {
-  AsyncCopy &copy = copies.emplace_back();
+  if (idle.empty())
+    idle.push_back(std::make_unique<AsyncCopy>());
+  AsyncCopy &copy = *copies.emplace_back(std::move(idle.back()));
+  idle.pop_back();
+  copy.lanes = 0;
+  copy.ranges.clear();
   copy.group = openGroup;
   return copy;
 }
@@ -25,23 +30,26 @@ void CopyGroups::commit(LaneMask lanes) {
 
 /// `choose(copy)` says for which lanes it is executed.
 template <class Choose> void CopyGroups::executeIf(const Execute &execute, Choose choose) {
-  for (AsyncCopy &copy : copies) {
-    LaneMask now = copy.lanes & choose(copy);
+  for (const std::unique_ptr<AsyncCopy> &copy : copies) {
+    LaneMask now = copy->lanes & choose(*copy);
     if (!now)
       continue;
-    copy.lanes &= ~now;
-    execute(copy, now);
+    copy->lanes &= ~now;
+    execute(*copy, now);
   }
-  while (!copies.empty() && !copies.front().lanes)
-    copies.pop_front();
-  std::erase_if(copies, [](const AsyncCopy &copy) { return copy.lanes == 0; });
+  std::erase_if(copies, [&](std::unique_ptr<AsyncCopy> &copy) {
+    if (copy->lanes)
+      return false;
+    idle.push_back(std::move(copy));
+    return true;
+  });
 }
 
 void CopyGroups::wait(LaneMask lanes, uint32_t allowed, const Execute &execute) {
   executeIf(execute, [&](const AsyncCopy &copy) {
     LaneMask older = 0;
     for (int lane = 0; lane < kWarpSize; ++lane)
-      older |= LaneMask{uint64_t{copy.group[lane]} + allowed < openGroup[lane]} << lane;
+      older |= openGroup[lane] - copy.group[lane] > allowed ? LaneMask{1} << lane : 0;
     return older & lanes;
   });
 }

@@ -2,18 +2,21 @@
 // The cp.async of one warp: every thread has groups of its own, which complete
 // in order. Copies stay pending until a wait, or an mbarrier, needs them.
 
+#include "memory/SharedRange.h"
 #include "program/Program.h"
 
 #include <array>
-#include <deque>
 #include <functional>
+#include <memory>
+#include <vector>
 
 namespace vgpu {
 
 struct AsyncCopy {
   LaneMask lanes = 0; ///< that have not been executed yet
   const Instruction *instruction = nullptr;
-  uint64_t flight = 0;                          ///< names the bytes it will write
+  uint64_t flight = 0;                          ///< names the bytes it will write,
+  std::vector<SharedRange> ranges;              ///< which are these
   uint32_t bytes = 0;                           ///< of each lane
   std::array<uint32_t, kWarpSize> to{};         ///< shared addresses
   std::array<uint64_t, kWarpSize> from{};       ///< global addresses
@@ -33,12 +36,13 @@ public:
   void wait(LaneMask lanes, uint32_t allowed, const Execute &execute);
   /// Executes everything of the lanes, committed or not.
   void waitForAll(LaneMask lanes, const Execute &execute);
-  const std::deque<AsyncCopy> &pending() const { return copies; }
+  const std::vector<std::unique_ptr<AsyncCopy>> &pending() const { return copies; }
 
 private:
   template <class Choose> void executeIf(const Execute &execute, Choose choose);
 
-  std::deque<AsyncCopy> copies;
+  std::vector<std::unique_ptr<AsyncCopy>> copies;
+  std::vector<std::unique_ptr<AsyncCopy>> idle; ///< whose memory is used again
   std::array<uint32_t, kWarpSize> openGroup{};
 };
 

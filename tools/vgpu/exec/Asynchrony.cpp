@@ -25,16 +25,22 @@ inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
 }
 
 /// Calls visit(shared address, offset in the piece, bytes), where the swizzle takes
-/// units of 16 bytes apart.
+/// units of 16 bytes apart: it does the same to all of a line of 128 bytes.
 template <class Visit>
 inline void eachUnit(const BulkCopy &copy, const BulkPiece &piece, Visit visit) {
+  constexpr uint32_t kLine = 128, kUnit = 16;
   if (copy.swizzle == Swizzle::None)
     return visit(piece.shared, 0, piece.bytes);
   for (uint32_t offset = 0; offset < piece.bytes;) {
     uint32_t address = piece.shared + offset;
-    uint32_t bytes = std::min(16 - address % 16, piece.bytes - offset);
-    visit(swizzled(copy.swizzle, address), offset, bytes);
-    offset += bytes;
+    uint32_t change = swizzled(copy.swizzle, address) ^ address;
+    uint32_t end = std::min(piece.bytes, offset + kLine - address % kLine);
+    while (offset < end) {
+      address = piece.shared + offset;
+      uint32_t bytes = std::min(kUnit - address % kUnit, end - offset);
+      visit(address ^ change, offset, bytes);
+      offset += bytes;
+    }
   }
 }
 
@@ -53,16 +59,14 @@ Asynchrony::~Asynchrony() = default;
 AsyncCopy &Asynchrony::newCopy(const Warp &warp) { return copyGroups[warp.index].issue(); }
 
 void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
-  std::vector<SharedRange> ranges;
   for (LaneMask rest = copy.lanes; rest; rest &= rest - 1) {
     uint32_t to = copy.to[std::countr_zero(rest)];
-    if (!ranges.empty() && ranges.back().end == to)
-      ranges.back().end += copy.bytes;
+    if (!copy.ranges.empty() && copy.ranges.back().end == to)
+      copy.ranges.back().end += copy.bytes;
     else
-      ranges.push_back({to, to + copy.bytes});
+      copy.ranges.push_back({to, to + copy.bytes});
   }
-  copy.flight =
-      flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, std::move(ranges));
+  copy.flight = flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, copy.ranges);
 }
 
 void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
@@ -81,7 +85,8 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   if (!copy.lanes)
     flights.end(copy.flight);
   // From here on it is as if the threads themselves had stored it.
-  flights.check(warp, AccessKind::Store, lanes, addresses, copy.bytes);
+  if (flights.isBusy(AccessKind::Store, copy.ranges)) [[unlikely]]
+    flights.check(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   flights.remember(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   if (Observer *observer = block.machine.observer)
     observer->access({AccessKind::Store, ptx::Space::Shared, Order::Weak, Scope::None, false,
@@ -244,7 +249,7 @@ void Asynchrony::issue(BulkCopy copy) {
   if (Observer *observer = block.machine.observer)
     observer->asyncBegins(*copy.warp, copy.lane, isLoad ? AccessKind::Store : AccessKind::Load,
                           copy.range.begin, copy.range.end);
-  copy.flight = flights.begin(*copy.warp, copy.lane, direction, {copy.range});
+  copy.flight = flights.begin(*copy.warp, copy.lane, direction, copy.range);
   bulkCopies.push_back(std::move(copy));
 }
 
@@ -324,7 +329,7 @@ void Asynchrony::finish() {
       finding.severity = Severity::Warning;
       finding.message = "the block ends without waiting for its cp.async";
       finding.site.kernel = block.launch.program->kernel->name;
-      finding.site.line = groups.pending().front().instruction->source->line;
+      finding.site.line = groups.pending().front()->instruction->source->line;
       block.machine.findings.add(std::move(finding));
     }
   for (BulkCopy &copy : bulkCopies) {

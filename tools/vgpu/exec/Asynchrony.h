@@ -8,6 +8,7 @@
 #include "async/TensorMap.h"
 #include "exec/Flights.h"
 
+#include <map>
 #include <unordered_map>
 
 namespace vgpu {

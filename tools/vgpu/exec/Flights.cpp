@@ -5,10 +5,22 @@
 #include <utility>
 
 namespace vgpu {
+namespace {
+
+/// The marks of a unit.
+typedef uint8_t UnitMarks __attribute__((vector_size(16), aligned(1), may_alias));
+
+uint8_t foldBytes(uint64_t bytes) {
+  bytes |= bytes >> 32;
+  bytes |= bytes >> 16;
+  return static_cast<uint8_t>(bytes | bytes >> 8);
+}
+
+} // namespace
 
 Flights::Flights(Block &block, bool tracksProxies)
     : block(block), tracksProxies(tracksProxies), readers(block.sharedEnd / kUnit + 1),
-      writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.size()),
+      writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.units.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
 void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string message,
@@ -34,79 +46,97 @@ uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   }
   for (; byte < bytes; ++byte)
     all |= block.sharedMarks[address + byte];
-  all |= all >> 32;
-  all |= all >> 16;
-  return static_cast<uint8_t>(all | all >> 8);
+  return foldBytes(all);
 }
 
 std::string Flights::describe(uint64_t address) const {
-  for (const Flight &flight : flights)
+  for (const Flight &flight : flights) {
+    if (flight.isDone)
+      continue;
     for (SharedRange range : flight.ranges)
-      if (!flight.isDone && address >= range.begin && address < range.end)
+      if (address >= range.begin && address < range.end)
         return flight.instruction->source->text() + " at ptx line " +
                std::to_string(flight.instruction->source->line) + ", warp " +
                std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
+  }
   return "";
 }
 
-void Flights::mark(Direction direction, SharedRange range) {
-  uint8_t *marks = block.sharedMarks.data();
-  if (direction == Direction::Writes) {
-    std::memset(marks + range.begin, kArriving | kWritten, range.end - range.begin);
-    return;
-  }
-  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
-    ++readers[unit];
-  uint32_t address = range.begin;
-  for (; address + 8 <= range.end; address += 8) {
-    uint64_t eight;
-    std::memcpy(&eight, marks + address, 8);
-    eight |= 0x0101'0101'0101'0101u * kLeaving;
-    std::memcpy(marks + address, &eight, 8);
-  }
-  for (; address < range.end; ++address)
-    marks[address] |= kLeaving;
-}
-
-void Flights::unmark(Direction direction, SharedRange range) {
-  uint8_t *marks = block.sharedMarks.data();
-  if (direction == Direction::Writes) {
-    std::memset(marks + range.begin, kWritten, range.end - range.begin);
-    return;
-  }
+/// What the bytes were marked as.
+inline uint8_t Flights::markRead(SharedRange range) {
+  UnitMarks all{};
+  uint8_t *known = block.sharedMarks.data();
+  uint16_t *counts = readers.data();
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
-    if (--readers[unit] != 0)
-      continue;
-    for (uint32_t byte = 0; byte < kUnit; ++byte)
-      marks[unit * kUnit + byte] &= kWritten;
+    ++counts[unit];
+    auto &marks = reinterpret_cast<UnitMarks &>(known[unit * kUnit]);
+    all |= marks;
+    marks |= uint8_t{kLeaving};
   }
+  uint64_t halves[2];
+  std::memcpy(halves, &all, sizeof halves);
+  return foldBytes(halves[0] | halves[1]);
 }
 
-uint64_t Flights::begin(const Warp &warp, int lane, Direction direction,
-                        std::vector<SharedRange> ranges) {
+/// Most copies are of single units, which need no call.
+void Flights::setMarks(SharedRange range, uint8_t mark) {
+  uint8_t *marks = &block.sharedMarks[range.begin];
+  if (range.end - range.begin == kUnit)
+    reinterpret_cast<UnitMarks &>(*marks) = UnitMarks{} + mark;
+  else
+    std::memset(marks, mark, range.end - range.begin);
+}
+
+inline void Flights::unmark(Direction direction, SharedRange range) {
+  if (direction == Direction::Writes)
+    return setMarks(range, kWritten);
+  uint8_t *known = block.sharedMarks.data();
+  uint16_t *counts = readers.data();
+  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
+    if (--counts[unit] == 0)
+      reinterpret_cast<UnitMarks &>(known[unit * kUnit]) &= uint8_t{kWritten};
+}
+
+void Flights::reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
+                         uint8_t bad) const {
+  uint32_t at = range.begin;
+  while (!(block.sharedMarks[at] & bad))
+    ++at;
+  uint8_t flags = flagsOf(range.begin, range.end - range.begin);
+  std::string_view what = flags & kBarrier    ? "that hold a live mbarrier"
+                          : flags & kArriving ? "that an asynchronous operation still writes"
+                                              : "that an asynchronous operation still reads";
   bool writes = direction == Direction::Writes;
-  uint8_t bad = writes ? kArriving | kLeaving | kBarrier : kArriving | kBarrier;
+  report(warp, lane, FindingKind::Asynchronous,
+         std::string(writes ? "starts to write" : "starts to read") + " bytes " + std::string(what),
+         at, describe(at));
+}
+
+uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges ranges) {
+  bool writes = direction == Direction::Writes;
+  uint8_t bad = forbidden(writes ? AccessKind::Store : AccessKind::Load);
+  const uint8_t *known = block.sharedMarks.data();
   for (SharedRange range : ranges) {
-    uint8_t flags = flagsOf(range.begin, range.end - range.begin);
-    if (flags & bad) [[unlikely]] {
-      uint32_t at = range.begin;
-      while (!(block.sharedMarks[at] & bad))
-        ++at;
-      std::string_view what = flags & kBarrier    ? "that hold a live mbarrier"
-                              : flags & kArriving ? "that an asynchronous operation still writes"
-                                                  : "that an asynchronous operation still reads";
-      report(warp, lane, FindingKind::Asynchronous,
-             std::string(writes ? "starts to write" : "starts to read") + " bytes " +
-                 std::string(what),
-             at, describe(at));
-    }
-    if (!writes && !(block.sharedMarks[range.begin] & kWritten))
+    bool isKnown = writes || known[range.begin] & kWritten;
+    uint8_t flags = writes ? flagsOf(range.begin, range.end - range.begin) : markRead(range);
+    if (flags & bad) [[unlikely]]
+      reportBusy(warp, lane, direction, range, bad);
+    if (!isKnown) [[unlikely]]
       report(warp, lane, FindingKind::Uninitialized,
              "an asynchronous operation reads shared memory that nobody has written", range.begin);
-    mark(direction, range);
+    if (writes) // one by one: an operation may write bytes twice
+      setMarks(range, kArriving | kWritten);
   }
-  flights.push_back({direction, std::move(ranges), warp.current(), warp.index, lane});
+  flights.push_back({direction, ranges, {}, warp.current(), warp.index, lane});
   return firstFlight + flights.size() - 1;
+}
+
+uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, SharedRange range) {
+  uint64_t number = begin(warp, lane, direction, {&range, 1});
+  Flight &flight = flights.back();
+  flight.own = range;
+  flight.ranges = {&flight.own, 1};
+  return number;
 }
 
 void Flights::end(uint64_t flight, SharedRange range) { unmark(at(flight).direction, range); }
@@ -118,6 +148,13 @@ void Flights::end(uint64_t flight) {
   done.isDone = true;
   for (; !flights.empty() && flights.front().isDone; ++firstFlight)
     flights.pop_front();
+}
+
+bool Flights::isBusy(AccessKind kind, Ranges ranges) const {
+  uint8_t flags = 0;
+  for (SharedRange range : ranges)
+    flags |= flagsOf(range.begin, range.end - range.begin);
+  return flags & forbidden(kind);
 }
 
 void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
@@ -142,12 +179,14 @@ void Flights::remember(const Warp &warp, AccessKind kind, LaneMask lanes, const 
                        uint32_t bytes, const AddressGroups *groups) {
   if (!tracksProxies)
     return;
-  std::vector<Accessor> &accessors = kind == AccessKind::Load ? loaders : writers;
+  Accessors &accessors = kind == AccessKind::Load ? loaders : writers;
   eachAddress(groups, lanes, [&](int lane, LaneMask together) {
     uint64_t begin = addresses[lane];
     auto last = static_cast<uint32_t>(kWarpSize - 1 - std::countl_zero(together));
-    for (uint64_t unit = begin / kUnit; unit * kUnit < begin + bytes; ++unit)
-      accessors[unit] = {time, warp.index * kWarpSize + last};
+    for (uint64_t unit = begin / kUnit; unit * kUnit < begin + bytes; ++unit) {
+      accessors.units[unit] = {time, warp.index * kWarpSize + last};
+      accessors.pages[unit / kPageUnits] = true;
+    }
   });
 }
 
@@ -157,13 +196,22 @@ void Flights::fence(const Warp &warp, LaneMask lanes) {
     fences[warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(rest))] = time;
 }
 
+bool Flights::Accessors::mayHaveAny(SharedRange range) const {
+  constexpr uint32_t kPageBytes = kUnit * kPageUnits;
+  for (uint32_t page = range.begin / kPageBytes; page * kPageBytes < range.end; ++page)
+    if (pages[page])
+      return true;
+  return false;
+}
+
 /// Reports the first of them without a fence. What was looked at is settled.
-void Flights::checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane,
-                           SharedRange range, std::string_view verb, Severity severity,
-                           std::string_view access) {
+void Flights::checkEarlier(Accessors &accessors, const Warp &warp, int lane, SharedRange range,
+                           std::string_view verb, Severity severity, std::string_view access) {
+  if (!accessors.mayHaveAny(range))
+    return;
   uint32_t issuer = warp.index * kWarpSize + static_cast<uint32_t>(lane);
   for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
-    Accessor accessor = std::exchange(accessors[unit], Accessor());
+    Accessor accessor = std::exchange(accessors.units[unit], Accessor());
     if (accessor.time == 0 || isFenced(accessor, issuer))
       continue;
     return report(warp, lane, FindingKind::Proxy,
@@ -175,18 +223,34 @@ void Flights::checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, i
                       std::to_string(accessor.thread % kWarpSize),
                   severity);
   }
+  accessors.forgetPages(range);
+}
+
+/// Of pages that the range contains, nothing is left.
+void Flights::Accessors::forgetPages(SharedRange range) {
+  constexpr uint32_t kPageBytes = kUnit * kPageUnits;
+  for (uint32_t page = (range.begin + kPageBytes - 1) / kPageBytes;
+       (page + 1) * kPageBytes <= range.end; ++page)
+    pages[page] = false;
 }
 
 /// That a copy overwrites what was loaded is common where an mbarrier orders the two,
 /// and hardware waits: it is an error only where all that PTX asks for is asked for.
-void Flights::checkProxy(const Warp &warp, int lane, SharedRange range, Direction direction,
-                         std::string_view verb) {
+void Flights::checkProxy(const Warp &warp, int lane, Ranges ranges, Ranges hulls,
+                         Direction direction, std::string_view verb) {
   if (!tracksProxies)
     return;
-  checkEarlier(writers, warp, lane, range, verb, Severity::Error, "store wrote");
-  if (direction == Direction::Writes)
-    checkEarlier(loaders, warp, lane, range, verb,
-                 block.machine.hasStrictProxies ? Severity::Error : Severity::Note, "load read");
+  bool writes = direction == Direction::Writes;
+  if (std::none_of(hulls.begin(), hulls.end(), [&](SharedRange hull) {
+        return writers.mayHaveAny(hull) || (writes && loaders.mayHaveAny(hull));
+      }))
+    return;
+  for (SharedRange range : ranges) {
+    checkEarlier(writers, warp, lane, range, verb, Severity::Error, "store wrote");
+    if (writes)
+      checkEarlier(loaders, warp, lane, range, verb,
+                   block.machine.hasStrictProxies ? Severity::Error : Severity::Note, "load read");
+  }
 }
 
 void Flights::markBarrier(uint32_t address) {

@@ -7,18 +7,13 @@
 
 #include "check/Finding.h"
 #include "exec/Block.h"
+#include "memory/SharedRange.h"
 
-#include <array>
 #include <deque>
-#include <map>
+#include <span>
 #include <vector>
 
 namespace vgpu {
-
-/// Bytes of shared memory, [begin, end).
-struct SharedRange {
-  uint32_t begin, end;
-};
 
 class Flights {
 public:
@@ -26,9 +21,13 @@ public:
 
   enum class Direction : uint8_t { Writes, Reads };
 
+  using Ranges = std::span<const SharedRange>;
+
   /// An operation begins, issued by a lane of the warp. Reports what does not go
-  /// with it: bytes that are in flight already, or that hold an mbarrier.
-  uint64_t begin(const Warp &warp, int lane, Direction direction, std::vector<SharedRange> ranges);
+  /// with it: bytes that are in flight already, or that hold an mbarrier. The ranges
+  /// stay where they are until its end.
+  uint64_t begin(const Warp &warp, int lane, Direction direction, Ranges ranges);
+  uint64_t begin(const Warp &warp, int lane, Direction direction, SharedRange range);
   /// Some bytes are done.
   void end(uint64_t flight, SharedRange range);
   /// The whole operation is done.
@@ -38,6 +37,8 @@ public:
   static constexpr uint8_t forbidden(AccessKind kind) {
     return kind == AccessKind::Load ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
   }
+  /// Whether the ranges have such marks.
+  bool isBusy(AccessKind kind, Ranges ranges) const;
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
              uint32_t bytes) const;
@@ -51,6 +52,11 @@ public:
   /// by the asynchronous proxy, and bytes that were read by ordinary loads and are
   /// now written, without a fence of that thread or of the issuer between them.
   void checkProxy(const Warp &warp, int lane, SharedRange range, Direction direction,
+                  std::string_view verb) {
+    checkProxy(warp, lane, {&range, 1}, {&range, 1}, direction, verb);
+  }
+  /// The same for many ranges, which `hulls` contain.
+  void checkProxy(const Warp &warp, int lane, Ranges ranges, Ranges hulls, Direction direction,
                   std::string_view verb);
   /// Whether this lane has fenced since `time`; for what is not in the marks.
   uint32_t now() const { return time; }
@@ -63,10 +69,11 @@ public:
               std::string other = "", Severity severity = Severity::Error) const;
 
 private:
-  static constexpr uint32_t kUnit = 16;
+  static constexpr uint32_t kUnit = 16, kPageUnits = 64;
   struct Flight {
     Direction direction;
-    std::vector<SharedRange> ranges;
+    Ranges ranges;
+    SharedRange own{}; ///< where it is the only one
     const Instruction *instruction;
     uint32_t warp;
     int lane;
@@ -76,16 +83,28 @@ private:
   struct Accessor {
     uint32_t time = 0, thread = 0;
   };
+  /// The last ones of each unit, and whether a page of units may have any.
+  struct Accessors {
+    explicit Accessors(uint32_t units) : units(units), pages(units / kPageUnits + 1) {}
+    bool mayHaveAny(SharedRange range) const;
+    void forgetPages(SharedRange range);
 
-  void mark(Direction direction, SharedRange range);
+    RecycledVector<Accessor> units;
+    RecycledVector<uint8_t> pages;
+  };
+
+  uint8_t markRead(SharedRange range);
+  void setMarks(SharedRange range, uint8_t mark);
   void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
+  void reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
+                  uint8_t bad) const;
   std::string describe(uint64_t address) const;
   bool isFenced(const Accessor &accessor, uint32_t issuer) const {
     return hasFenced(accessor.thread, accessor.time) || hasFenced(issuer, accessor.time);
   }
   /// `access` is what was done before: "store wrote".
-  void checkEarlier(std::vector<Accessor> &accessors, const Warp &warp, int lane, SharedRange range,
+  void checkEarlier(Accessors &accessors, const Warp &warp, int lane, SharedRange range,
                     std::string_view verb, Severity severity, std::string_view access);
 
   Block &block;
@@ -94,9 +113,9 @@ private:
 
   std::deque<Flight> flights; ///< by number; the first is not done
   uint64_t firstFlight = 1;
-  std::vector<uint16_t> readers;          ///< of each unit
-  std::vector<Accessor> writers, loaders; ///< the last ones, of each unit
-  std::vector<uint32_t> fences;           ///< the time of each thread's last fence
+  RecycledVector<uint16_t> readers; ///< of each unit
+  Accessors writers, loaders;
+  std::vector<uint32_t> fences; ///< the time of each thread's last fence
   uint32_t time = 1;
 };
 

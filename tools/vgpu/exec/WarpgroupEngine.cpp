@@ -112,28 +112,31 @@ void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Pl
   state.operations.push_back(operation);
 }
 
-const Footprint &WarpgroupEngine::footprintOf(const Tile &tile) const {
-  return block.machine.footprints.of(*tile.plan, tile.descriptorA, tile.descriptorB);
-}
-
 void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
   for (uint64_t bits : {tile.descriptorA, tile.descriptorB})
     if (std::string why = whyInvalidDescriptor(bits); !why.empty())
       throw Fault(FindingKind::InvalidInstruction, why);
-  std::vector<SharedRange> ranges;
-  for (auto [begin, end] : footprintOf(tile).ranges) {
-    if (!block.inShared(begin, end - begin))
-      throw Fault(FindingKind::OutOfBounds,
-                  "a matrix descriptor leads outside of the block's shared memory, which ends at " +
-                      std::to_string(block.sharedEnd),
-                  -1, begin < kSharedBase ? begin : std::max(begin, block.sharedEnd / 16 * 16));
-    flights.checkProxy(warp, 0, {begin, end}, Flights::Direction::Reads, "wgmma reads");
-    ranges.push_back({begin, end});
-  }
+  tile.footprint = block.machine.footprints.of(*tile.plan, tile.descriptorA, tile.descriptorB);
+  const auto &[a, b, ranges, hulls] = *tile.footprint;
+  checkInShared(ranges);
+  flights.checkProxy(warp, 0, ranges, hulls, Flights::Direction::Reads, "wgmma reads");
   if (Observer *observer = block.machine.observer)
-    for (auto [begin, end] : footprintOf(tile).hulls)
+    for (auto [begin, end] : hulls)
       observer->asyncBegins(warp, 0, AccessKind::Load, begin, end);
-  tile.flight = flights.begin(warp, 0, Flights::Direction::Reads, std::move(ranges));
+  tile.flight = flights.begin(warp, 0, Flights::Direction::Reads, ranges);
+}
+
+/// `ranges` are ascending.
+void WarpgroupEngine::checkInShared(const std::vector<SharedRange> &ranges) const {
+  if (block.inShared(ranges.front().begin, ranges.back().end - ranges.front().begin))
+    return;
+  auto [begin, end] = *std::find_if(ranges.begin(), ranges.end(), [&](SharedRange range) {
+    return !block.inShared(range.begin, range.end - range.begin);
+  });
+  throw Fault(FindingKind::OutOfBounds,
+              "a matrix descriptor leads outside of the block's shared memory, which ends at " +
+                  std::to_string(block.sharedEnd),
+              -1, begin < kSharedBase ? begin : std::max(begin, block.sharedEnd / 16 * 16));
 }
 
 /// `units` are the addresses of 16 bytes each, as Footprint has them.
@@ -159,7 +162,7 @@ void WarpgroupEngine::captureMatrix(const Plan &plan, Side side, const uint32_t 
 /// Reads both matrices: the operation is over, as far as shared memory goes.
 void WarpgroupEngine::capture(Tile &tile) {
   const Plan &plan = *tile.plan;
-  const Footprint &footprint = footprintOf(tile);
+  const Footprint &footprint = *tile.footprint;
   if (plan.source == Source::SharedMemory)
     for (uint32_t warp = 0; warp < kWarps; ++warp)
       captureMatrix(plan, Side::A, &footprint.a[warp * kWarpSize], 16, tile.a[warp]);
@@ -223,15 +226,15 @@ bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
     if (tile.remaining-- == kWarps) // the group is one unit: it is done for all of it
       flights.end(tile.flight);
     if (Observer *observer = block.machine.observer)
-      for (auto [begin, end] : footprintOf(tile).hulls)
+      for (auto [begin, end] : tile.footprint->hulls)
         observer->asyncRead(warp, kAllLanes, *tile.instruction, begin, end, warp.index / kWarps);
     if (!tile.remaining)
       dropFirst(groups[warp.index / kWarps]);
     state.operations.pop_front();
   }
+  uint32_t over = state.openGroup - std::min(state.openGroup, allowed);
   for (uint32_t &group : state.flightGroup)
-    if (group && uint64_t{group} - 1 + allowed < state.openGroup)
-      group = 0;
+    group = group <= over ? 0 : group;
   return true;
 }
 

@@ -44,6 +44,7 @@ private:
     const Instruction *instruction = nullptr;
     const tensor::Plan *plan = nullptr;
     uint64_t descriptorA = 0, descriptorB = 0;
+    std::shared_ptr<const tensor::Footprint> footprint;
     uint32_t issuedBy = 0; ///< mask of warps
     uint32_t remaining = kWarps;
     uint64_t flight = 0;
@@ -81,7 +82,7 @@ private:
   static void dropFirst(Group &group);
   void checkFenced(Warp &warp, WarpState &state, const Operation &operation);
   void beginTile(Warp &warp, Tile &tile);
-  const tensor::Footprint &footprintOf(const Tile &tile) const;
+  void checkInShared(const std::vector<SharedRange> &ranges) const;
   void capture(Tile &tile);
   void captureMatrix(const tensor::Plan &plan, tensor::Side side, const uint32_t *units, int rows,
                      std::vector<uint32_t> &out);

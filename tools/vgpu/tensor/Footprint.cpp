@@ -24,8 +24,8 @@ std::vector<uint32_t> unitsOf(uint64_t bits, bool isAcross, int rows) {
 void addRanges(std::vector<uint32_t> units, Footprint &footprint) {
   std::sort(units.begin(), units.end());
   for (uint32_t unit : units) {
-    if (!footprint.ranges.empty() && unit <= footprint.ranges.back().second)
-      footprint.ranges.back().second = std::max(footprint.ranges.back().second, unit + kUnit);
+    if (!footprint.ranges.empty() && unit <= footprint.ranges.back().end)
+      footprint.ranges.back().end = std::max(footprint.ranges.back().end, unit + kUnit);
     else
       footprint.ranges.push_back({unit, unit + kUnit});
   }
@@ -33,9 +33,9 @@ void addRanges(std::vector<uint32_t> units, Footprint &footprint) {
 
 void addHulls(Footprint &footprint) {
   constexpr uint32_t kMostApart = 2 * 128; // the first of a row of 128 bytes, the last of the next
-  for (auto range : footprint.ranges) {
-    if (!footprint.hulls.empty() && range.first < footprint.hulls.back().second + kMostApart)
-      footprint.hulls.back().second = range.second;
+  for (SharedRange range : footprint.ranges) {
+    if (!footprint.hulls.empty() && range.begin < footprint.hulls.back().end + kMostApart)
+      footprint.hulls.back().end = range.end;
     else
       footprint.hulls.push_back(range);
   }
@@ -43,15 +43,14 @@ void addHulls(Footprint &footprint) {
 
 } // namespace
 
-const Footprint &Footprints::of(const Plan &plan, uint64_t descriptorA, uint64_t descriptorB) {
-  auto [entry, isNew] = known.try_emplace({&plan, descriptorA, descriptorB});
-  Footprint &footprint = entry->second;
-  if (!isNew)
-    return footprint;
-  if (known.size() > kMost) {
+std::shared_ptr<const Footprint> Footprints::of(const Plan &plan, uint64_t descriptorA,
+                                                uint64_t descriptorB) {
+  if (known.size() > kMost)
     known.clear();
-    return of(plan, descriptorA, descriptorB);
-  }
+  std::shared_ptr<const Footprint> &entry = known[{&plan, descriptorA, descriptorB}];
+  if (entry)
+    return entry;
+  Footprint footprint;
   if (plan.source == Source::SharedMemory)
     footprint.a = unitsOf(descriptorA, plan.isAAcross, plan.form.m);
   footprint.b = unitsOf(descriptorB, plan.isBAcross, plan.form.n);
@@ -59,7 +58,8 @@ const Footprint &Footprints::of(const Plan &plan, uint64_t descriptorA, uint64_t
   units.insert(units.end(), footprint.b.begin(), footprint.b.end());
   addRanges(std::move(units), footprint);
   addHulls(footprint);
-  return footprint;
+  entry = std::make_shared<const Footprint>(std::move(footprint));
+  return entry;
 }
 
 } // namespace vgpu::tensor

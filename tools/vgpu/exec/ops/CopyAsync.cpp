@@ -39,30 +39,39 @@ void checkUnread(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   });
 }
 
+/// How many bytes of each lane come from memory. Returns the lanes that read any.
+LaneMask sourcesOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, LaneMask lanes) {
+  if (instruction.modifiers & kIgnoresSource)
+    lanes &= ~warp.predicate(instruction.operands[2]);
+  uint32_t bytes = copy.bytes;
+  uint8_t *to = copy.sourceBytes.data();
+  if (!(instruction.modifiers & kHasSourceSize)) {
+    VGPU_LANES
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      to[lane] = lanes >> lane & 1 ? static_cast<uint8_t>(bytes) : 0;
+    return lanes;
+  }
+  const uint32_t *sizes = warp.lanes<uint32_t>(instruction.operands[2]);
+  if (LaneMask wrong = lanes & maskOf([=](int lane) { return sizes[lane] > bytes; })) {
+    int lane = std::countr_zero(wrong);
+    throw Fault(FindingKind::InvalidInstruction,
+                "its source has " + std::to_string(sizes[lane]) + " bytes, more than the " +
+                    std::to_string(bytes) + " of the copy",
+                lane);
+  }
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    to[lane] = static_cast<uint8_t>(sizes[lane]);
+  return lanes & maskOf([=](int lane) { return sizes[lane] != 0; });
+}
+
 /// operands: destination, source, size of the source or predicate to ignore it
 Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  uint32_t bytes = instruction.memory.bytes();
   AsyncCopy &copy = asynchronyOf(warp).newCopy(warp);
   copy.instruction = &instruction;
-  copy.bytes = bytes;
+  copy.bytes = instruction.memory.bytes();
   destinationsOf(warp, instruction, copy, lanes);
-  LaneMask reads = lanes;
-  if (instruction.modifiers & kIgnoresSource)
-    reads &= ~warp.predicate(instruction.operands[2]);
-  const uint32_t *sizes = instruction.modifiers & kHasSourceSize
-                              ? warp.lanes<uint32_t>(instruction.operands[2])
-                              : nullptr;
-  forLanes(lanes, [&](int lane) {
-    uint32_t fromMemory = reads >> lane & 1 ? (sizes ? sizes[lane] : bytes) : 0;
-    if (fromMemory > bytes)
-      throw Fault(FindingKind::InvalidInstruction,
-                  "its source has " + std::to_string(fromMemory) + " bytes, more than the " +
-                      std::to_string(bytes) + " of the copy",
-                  lane);
-    copy.sourceBytes[lane] = static_cast<uint8_t>(fromMemory);
-    if (fromMemory == 0)
-      reads &= ~(LaneMask{1} << lane);
-  });
+  LaneMask reads = sourcesOf(warp, instruction, copy, lanes);
   if (lanes != reads)
     checkUnread(warp, instruction, lanes & ~reads);
   if (reads) {

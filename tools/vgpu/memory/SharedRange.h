@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+
+namespace vgpu {
+
+/// Bytes of shared memory, [begin, end).
+struct SharedRange {
+  uint32_t begin, end;
+};
+
+} // namespace vgpu

@@ -87,6 +87,51 @@ TEST_F(Arithmetic, Bfloat) {
   }
 }
 
+// Every step of the polynomial is exact in f32 before it is rounded.
+TEST_F(Arithmetic, PairsOfBfloats) {
+  int n = 300;
+  float limit = 3.5f;
+  std::vector<uint16_t> in(2 * n);
+  for (uint16_t &value : in)
+    value = toBfloat((float(random() % 129) - 64) / 16);
+  Buffer<uint16_t> din(in), dout(2 * n);
+  GPU_CHECK(launch(kernel(load("bfloat"), "bfloat_polynomial"), {3}, {128}, 0, din.address,
+                   dout.address, limit, n));
+  std::vector<uint16_t> out = dout.get();
+  for (int i = 0; i < 2 * n; ++i) {
+    float x = std::fmin(std::fmax(bfloat(in[i]), -limit), limit);
+    float sum = bfloat(toBfloat(x * 0.375f - 1.25f));
+    EXPECT_EQ(bfloat(out[i]), std::fmax(bfloat(toBfloat(sum * x + 0.8125f)), 0.0f)) << i;
+  }
+}
+
+TEST_F(Arithmetic, SoftmaxOfBfloats) {
+  constexpr int kRows = 8, kWidth = 64;
+  std::vector<uint16_t> in(kRows * kWidth);
+  std::normal_distribution<float> normal(0, 2);
+  for (uint16_t &value : in)
+    value = toBfloat(normal(random));
+  Buffer<uint16_t> din(in), dout(kRows * kWidth);
+  GPU_CHECK(
+      launch(kernel(load("bfloat"), "bfloat_softmax"), {2}, {128}, 0, din.address, dout.address));
+  std::vector<uint16_t> out = dout.get();
+  for (int row = 0; row < kRows; ++row) {
+    const uint16_t *x = &in[row * kWidth];
+    float largest = bfloat(x[0]);
+    for (int i = 0; i < kWidth; ++i)
+      largest = std::fmax(largest, bfloat(x[i]));
+    auto power = [&](int i) { return std::exp(double(bfloat(toBfloat(bfloat(x[i]) - largest)))); };
+    double sum = 0;
+    for (int i = 0; i < kWidth; ++i)
+      sum += power(i);
+    for (int i = 0; i < kWidth; ++i) {
+      double expected = power(i) / sum;
+      // Half a unit of the last of 8 digits, and what approximations add.
+      EXPECT_NEAR(bfloat(out[row * kWidth + i]), expected, expected * (1.0 / 256 + 1e-5)) << i;
+    }
+  }
+}
+
 std::vector<double> someDoubles(std::mt19937 &random, size_t count) {
   std::vector<double> values(count);
   std::normal_distribution<double> normal(0, 3);

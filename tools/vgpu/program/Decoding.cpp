@@ -120,6 +120,8 @@ Operand Decoding::addressOf(const ptx::Operand &operand, Type type) {
   if (auto entry = symbols.functionAddresses.find(operand.name);
       entry != symbols.functionAddresses.end())
     return builder.constant(entry->second, bytes);
+  if (operand.name == "WARP_SZ")
+    return builder.constant(kWarpSize, bytes);
   fail("unknown symbol '" + operand.name + "'");
 }
 

@@ -31,6 +31,15 @@ TEST(CacheModel, WhatDoesNotFitIsReadAgain) {
   EXPECT_EQ(cache.dramReadBytes, 6 * kMegabyte);
 }
 
+// Many blocks that each go through a part of a matrix of 1 MB do not evict each other.
+TEST(CacheModel, PowersOfTwoApartAreInDifferentSets) {
+  CacheModel cache(32 * kMegabyte);
+  for (int time = 0; time < 2; ++time)
+    for (uint64_t part = 0; part < 54; ++part)
+      cache.access(part * kMegabyte / CacheModel::kLineBytes, 0xf, false);
+  EXPECT_EQ(cache.dramReadBytes, 54u * CacheModel::kLineBytes);
+}
+
 // One set has 16 ways: the 17th line evicts the one that was used longest ago.
 TEST(CacheModel, TheWaysAreSixteen) {
   CacheModel cache(CacheModel::kLineBytes * CacheModel::kWays);

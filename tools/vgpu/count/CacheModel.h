@@ -1,6 +1,7 @@
 #pragma once
 // The second-level cache as a model: 16 ways of 128-byte lines, least recently
-// used first out, filled and written back in sectors of 32 bytes.
+// used first out, filled and written back in sectors of 32 bytes. Lines at a
+// distance of a power of two lie in different sets, as GPUs see to by hashing.
 
 #include <cstdint>
 #include <vector>
@@ -29,6 +30,7 @@ private:
     uint8_t valid[kWays] = {}, dirty[kWays] = {};
   };
 
+  Set &setOf(uint64_t line);
   void writeBack(uint8_t &dirty);
 
   std::vector<Set> sets;

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 # Bytes and operations per second, by data sheet: an A100 SXM of 80 GB, an H100 SXM.
@@ -15,7 +16,15 @@ MACHINES = {
 }
 REGISTERS, SHARED = 65536, {"sm_80": 164 << 10, "sm_90a": 228 << 10}
 MAX_SHARED_ATTRIBUTE = 8
+# DRAM moves no less.
+SECTOR = 32
 cuda = None
+
+
+def progress(text):
+    """Shows on a terminal what is being counted, until the next line."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}\r", end="", file=sys.stderr, flush=True)
 
 
 def check(result, what):
@@ -88,6 +97,11 @@ def count(chip, path, entry, *how):
         if os.waitpid(child, 0)[1]:
             raise SystemExit(f"{entry}: the virtual GPU refused it")
         return json.loads(pathlib.Path(counters.name).read_text())["launches"][0]
+
+
+def sectors(*sizes):
+    """The bytes of operands that lie apart, each in whole sectors: what is moved at least."""
+    return sum(-(-size // SECTOR) * SECTOR for size in sizes)
 
 
 def assemble(path, chip):

@@ -40,8 +40,8 @@ class Kernel:
     def grid(self, rows):
         spec = self.spec
         if not spec["top_k"]:
-            return spec["parts"] * -(-rows // spec["tokens"])
-        return spec["parts"] * min(rows, rows // spec["tokens"] + spec["groups"] + 1)
+            return spec["grid_parts"] * -(-rows // spec["grid_tokens"])
+        return spec["grid_parts"] * min(rows, rows // spec["grid_tokens"] + spec["groups"] + 1)
 
     def arguments(self, words, rows):
         table = (ctypes.c_uint64 * len(words))(*words)

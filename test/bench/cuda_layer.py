@@ -6,14 +6,17 @@ Writes norms, attention with a cache, and a MoE block as a model has them, with
 experts too narrow to matter, as ONNX; compiles them; and runs them on the
 virtual GPU, computing: its counting mode does not follow attention, where sums
 decide branches. Of each launch: registers, spills and notes of ptxas, where that
-is found; shared memory and how many blocks fit a multiprocessor; bytes of DRAM and
-of L2 over the least, which is what `Step.least` says, in whole sectors; bank
-conflicts; and the roofline's time. A line that ends in MISS breaks a bound: spills,
-notes, conflicts in the main loop, or DRAM over 1.05 (decode) or 1.15 (prefill) of
-the least.
+is found, and operations without a stated rounding; shared memory and how many
+blocks fit a multiprocessor; bytes of DRAM and of L2 over the least, which is what
+`Step.least` says, each operand once in whole sectors of 32 bytes; bank conflicts;
+and the roofline's time. A line that ends in MISS breaks a bound: spills, notes,
+roundings, conflicts in the main loop, or DRAM over 1.05 (decode) or 1.15 (prefill)
+of the least.
 
-Rows of a decode share 4096 keys. DeepSeek-V3 has its attention in the expanded
-form, and the router of the MoE operator. A cache that comes as an input is copied.
+Up to 128 tokens are rows of a decode, which share 4096 keys, and then a prefill;
+more are a prefill. Heads are alike: a prefill of more has 8 query heads only, on as
+many key heads as they need. DeepSeek-V3 has its attention in the expanded form, and
+the router of the MoE operator. A cache that comes as an input is copied.
 """
 import argparse
 import array
@@ -25,7 +28,8 @@ import re
 import subprocess
 import time
 
-from counting import MACHINES, assemble, blocks_per_multiprocessor
+from counting import MACHINES, assemble, blocks_per_multiprocessor, progress, sectors
+from quality import Extremes, unrounded, verdict
 
 MODELS = {  # experts, top-k, hidden; query heads, key heads, widths of keys and values
     "mixtral-8x7b": (8, 2, 4096, 32, 8, 128, 128),
@@ -35,6 +39,8 @@ MODELS = {  # experts, top-k, hidden; query heads, key heads, widths of keys and
 # The blocks of kernels with a thread for each element.
 OF_ELEMENTS = {"shared": 0, "threads": 128}
 INNER, POSITIONS, KEYS, CHUNK = 16, 8192, 4096, 64
+# Longer prefills have some heads of many.
+ALL_HEADS, SOME_HEADS = 128, 8
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TYPES = {"f32": 1, "i32": 6, "bf16": 16}
 MICROSOFT = "com.microsoft"
@@ -134,23 +140,38 @@ def write_npy(path, element, sizes, data=None):
         file.truncate(128 + size)
 
 
-def compile_layer(folder, name, chip):
-    """The artifact and the PTX of a model's layer, and what blocks its kernels have."""
+def with_some_heads(shape):
+    experts, top_k, hidden, heads, kv, d, e = shape
+    return experts, top_k, hidden, SOME_HEADS, -(-SOME_HEADS * kv // heads), d, e
+
+
+def write_layer(folder, name, shape):
+    """The layer as an ONNX file, whose weights are FOLDER/zeros."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "zeros", "wb") as zeros:
+        zeros.truncate(1 << 30)
     schema = ROOT / "test/lib/import/Inputs/onnx.proto"
     encoded = subprocess.run(["protoc", "--encode=onnx.ModelProto", "-I", schema.parent, schema],
-                             input=model(MODELS[name]).encode(), capture_output=True, check=True)
+                             input=model(shape).encode(), capture_output=True, check=True)
     path = folder / f"{name}.onnx"
     path.write_bytes(encoded.stdout)
-    for out in (folder / f"{name}.moec", folder / f"{name}.ptx"):
-        subprocess.run([ROOT / "build/bin/moec", "compile", path, "-o", out, "--target", "cuda", "--chip",
-                        chip, *(["--cubin", "off"] if out.suffix == ".moec" else
-                                ["--emit", "ptx", "--dump-ir", folder / name])],
-                       check=True)
+    return path
+
+
+def compile_layer(path, kind, chip, *options):
+    """Beside the layer: as `moec`, or as `ptx`."""
+    out = path.with_suffix(f".{kind}")
+    subprocess.run([ROOT / "build/bin/moec", "compile", path, "-o", out, "--target", "cuda", "--chip",
+                    chip, *(["--emit", "ptx"] if kind == "ptx" else []), *options], check=True)
+    return out
+
+
+def blocks_of(folder):
+    """What blocks the kernels have that `--dump-ir folder` shows."""
     blocks = re.findall(r"llvm.func @(\w+)\(.*rt\.block = \{shared = (\d+) : i64, threads = (\d+)",
-                        (folder / name / "4-emit.mlir").read_text())
-    return (folder / f"{name}.moec", folder / f"{name}.ptx",
-            {kernel: {"shared": int(shared), "threads": int(threads)}
-             for kernel, shared, threads in blocks})
+                        (folder / "4-emit.mlir").read_text())
+    return {kernel: {"shared": int(shared), "threads": int(threads)}
+            for kernel, shared, threads in blocks}
 
 
 class Step:
@@ -203,7 +224,7 @@ class Step:
             tensors = [slots * hidden * 4, slots * 4, slots * 4, tokens * hidden * 2]
         else:
             return None
-        return sum(-(-size // 32) * 32 for size in tensors)
+        return sectors(*tensors)
 
     def operations(self, kernel):
         """Of the tensor cores."""
@@ -214,31 +235,64 @@ class Step:
         return 2 * self.tokens * heads * seen * (d + e)
 
 
-def report(step, launch, assembled, blocks, chip):
-    kernel, machine = launch["kernel"], MACHINES[chip]
-    dram = launch["dram_read_bytes"] + launch["dram_write_bytes"]
-    l2 = launch["l2_read_bytes"] + launch["l2_written_bytes"]
-    least = step.least(kernel)
-    conflicts = launch.get("main_loop", {}).get("bank_conflicts", 0)
-    registers, spills, notes = assembled.get(kernel, ("-", 0, "none"))
-    block = blocks.get(kernel, OF_ELEMENTS)
-    resident = "-" if registers == "-" else blocks_per_multiprocessor(block, chip, registers)
-    seconds = max(dram / machine["bytes"], step.operations(kernel) / machine["bf16"])
-    bound = 1.05 if step.added == 1 else 1.15
-    misses = [text for text, is_missed in (
-        ("spills", spills), ("notes", notes != "none"), ("conflicts", conflicts),
-        ("DRAM", least and dram > bound * least)) if is_missed]
-    ratios = f"{dram / least:8.3f}{l2 / least:8.2f}" if least else f"{'-':>8}{'-':>8}"
-    print(f"{kernel:<52}{step.batch:5}{step.added:6}{step.keys:6}{registers:>5}{spills:7}{notes:>6}"
-          f"{block['shared'] / 1024:7.1f}{resident:>7}"
-          f"{dram / 1024:11.1f}{ratios}{launch['bank_conflicts']:11}{conflicts:8}{seconds * 1e6:9.2f}"
-          f"{'  MISS ' + ', '.join(misses) if misses else ''}", flush=True)
+class Report:
+    """Of the launches of a layer's kernels."""
+
+    def __init__(self, folder, name, shape, chip, extremes):
+        path = write_layer(folder, name, shape)
+        self.artifact = compile_layer(path, "moec", chip, "--cubin", "off")
+        ptx = compile_layer(path, "ptx", chip, "--dump-ir", folder / name)
+        self.blocks = blocks_of(folder / name)
+        self.shape, self.chip, self.extremes = shape, chip, extremes
+        self.assembled, self.plain = assemble(str(ptx), chip), unrounded(ptx.read_text())
+
+    def steps(self, steps):
+        for step in steps:
+            progress(f"{self.artifact.stem}, {step.batch} rows, {step.added} tokens")
+            seen = set()
+            for launch in step.launches(self.artifact, self.chip):
+                # Products are cuda_report.py's, and of equal kernels one is enough.
+                if not launch["kernel"].startswith("matmul") and launch["kernel"] not in seen:
+                    seen.add(launch["kernel"])
+                    self.launch(step, launch)
+
+    def launch(self, step, launch):
+        kernel, machine = launch["kernel"], MACHINES[self.chip]
+        dram = launch["dram_read_bytes"] + launch["dram_write_bytes"]
+        l2 = launch["l2_read_bytes"] + launch["l2_written_bytes"]
+        least = step.least(kernel)
+        registers, spills, notes = self.assembled.get(kernel, ("-", 0, "none"))
+        block = self.blocks.get(kernel, OF_ELEMENTS)
+        resident = "-" if registers == "-" else blocks_per_multiprocessor(block, self.chip, registers)
+        seconds = max(dram / machine["bytes"], step.operations(kernel) / machine["bf16"])
+        measured = {"phase": "decode" if step.added == 1 else "prefill", "spills": spills,
+                    "notes": notes, "plain": self.plain[kernel],
+                    "conflicts": launch.get("main_loop", {}).get("bank_conflicts", 0),
+                    "dram": dram / least if least else 0.0}
+        self.extremes.add(kernel, f"({step.batch} rows, {step.added} tokens)", **measured)
+        ratios = f"{dram / least:8.3f}{l2 / least:8.2f}" if least else f"{'-':>8}{'-':>8}"
+        print(f"{kernel:<52}{step.batch:5}{step.added:6}{step.keys:6}{registers:>5}{spills:7}{notes:>6}"
+              f"{measured['plain']:6}{block['shared'] / 1024:7.1f}{resident:>7}{dram / 1024:11.1f}"
+              f"{ratios}{launch['bank_conflicts']:11}{measured['conflicts']:8}{seconds * 1e6:9.2f}"
+              f"{verdict(kernel, **measured)}", flush=True)
 
 
 def steps(shape, tokens):
-    yield Step(shape, tokens, 1, max(KEYS // tokens, CHUNK) - 1)
+    if tokens <= ALL_HEADS:
+        yield Step(shape, tokens, 1, max(KEYS // tokens, CHUNK) - 1)
     if tokens > 1:
         yield Step(shape, 1, tokens, 0)
+
+
+def report(folder, name, chip, tokens, extremes):
+    shape = MODELS[name]
+    some = with_some_heads(shape)
+    for suffix, shape, sizes in (("", shape, [t for t in tokens if t <= ALL_HEADS]),
+                                 ("-heads", some, [t for t in tokens if t > ALL_HEADS])):
+        if sizes:
+            layer = Report(folder, name + suffix, shape, chip, extremes)
+            for size in sizes:
+                layer.steps(steps(shape, size))
 
 
 def main():
@@ -246,32 +300,23 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--chip", default="sm_90a", choices=MACHINES)
     parser.add_argument("--only", default="", help="models with this in their name")
-    parser.add_argument("--tokens", default="1,16,128", help="1024 and 4096 take far longer")
+    parser.add_argument("--tokens", default="1,16,128", help="1024 and 4096 take minutes")
     parser.add_argument("--operands", default="bf16", help="layers are in bf16 and are left out "
                         "where this has other types only")
+    parser.add_argument("--operations", help="of products")
     options = parser.parse_args()
     if "bf16" not in options.operands.split(","):
         return
-    options.folder.mkdir(parents=True, exist_ok=True)
-    with open(options.folder / "zeros", "wb") as zeros:
-        zeros.truncate(1 << 30)
     print(f"code for {options.chip}; time on {MACHINES[options.chip]['name']}\n"
           f"{'kernel':<52}{'rows':>5}{'added':>6}{'keys':>6}{'regs':>5}{'spills':>7}{'C75xx':>6}"
-          f"{'KB':>7}{'blocks':>7}{'KB DRAM':>11}{'DRAM':>8}{'L2':>8}{'conflicts':>11}{'in loop':>8}{'least us':>9}")
+          f"{'plain':>6}{'KB':>7}{'blocks':>7}{'KB DRAM':>11}{'DRAM':>8}{'L2':>8}{'conflicts':>11}{'in loop':>8}{'least us':>9}")
+    extremes = Extremes()
     for name in (name for name in MODELS if options.only in name):
         start = time.monotonic()
         print(name)
-        artifact, ptx, blocks = compile_layer(options.folder, name, options.chip)
-        assembled = assemble(str(ptx), options.chip)
-        for tokens in map(int, options.tokens.split(",")):
-            for step in steps(MODELS[name], tokens):
-                seen = set()
-                for launch in step.launches(artifact, options.chip):
-                    # Products are cuda_report.py's, and of equal kernels one is enough.
-                    if not launch["kernel"].startswith("matmul") and launch["kernel"] not in seen:
-                        seen.add(launch["kernel"])
-                        report(step, launch, assembled, blocks, options.chip)
+        report(options.folder, name, options.chip, list(map(int, options.tokens.split(","))), extremes)
         print(f"{name} took {time.monotonic() - start:.0f} s", flush=True)
+    extremes.report()
 
 
 if __name__ == "__main__":

@@ -4,28 +4,40 @@
     vgpu-run python3 cuda_report.py FOLDER [--only qwen3] [--tokens 1,16,128]
 
 Per kernel, in the tile that is taken for the number of tokens: registers,
-spills and notes of ptxas, where that is found; blocks that fit a multiprocessor,
-shared memory, tensor-core instructions of warps per tile; and what the virtual
-GPU counts without computing: bytes of DRAM and of L2 over the least possible,
-bank conflicts and the share of tensor-core instructions in the main loop. The
-time is the roofline's: the larger of bytes of DRAM over bandwidth and operations
-over the rate of the tensor cores (or multiply-adds), with the figures in
-MACHINES. Experts are chosen at random, for each token alike.
+spills and notes of ptxas, where that is found, and operations without a stated
+rounding; blocks that fit a multiprocessor, shared memory, tensor-core instructions
+of warps per tile; and what the virtual GPU counts without computing: bytes of DRAM
+and of L2 over the least possible, bank conflicts and the share of tensor-core
+instructions in the main loop. The time is the roofline's: the larger of bytes of
+DRAM over bandwidth and operations over the rate of the tensor cores (or
+multiply-adds), with the figures in MACHINES. Experts are chosen at random, for each
+token alike.
+
+The least is each operand once, in whole sectors of 32 bytes: packed weights and
+scales of the active experts, unique tokens, slots, offsets, results. A product of
+more than --operations (f32: a tenth) is counted in part, since its blocks are
+alike: the first parts of the first matrices, in the order in which blocks run; the
+least is theirs, and times are scaled. That is shown by "%". Up to 128 tokens count
+as a decode.
 """
 import argparse
 import json
+import math
 import pathlib
 import random
 
-from counting import MACHINES, assemble, blocks_per_multiprocessor, count
+from counting import (MACHINES, assemble, blocks_per_multiprocessor, count, progress,
+                      sectors)
+from quality import Extremes, unrounded, verdict
 
 SIZES = (("few", 2), ("some", 12), ("many", None))
+MOST_OF_DECODE = 128
 
 
 class Work:
-    """What a product multiplies for some tokens."""
+    """What a product multiplies for some tokens, and the part of it that is counted."""
 
-    def __init__(self, spec, tokens):
+    def __init__(self, spec, tokens, operations):
         self.spec, self.tokens = spec, tokens
         generator = random.Random(tokens)
         top_k, groups = max(spec["top_k"], 1), spec["groups"]
@@ -37,20 +49,59 @@ class Work:
         for expert, _ in slots:
             counts[expert] += 1
         self.offsets = [sum(counts[:g]) for g in range(groups + 1)]
-        self.active = sum(c > 0 for c in counts)
         self.rows = tokens * top_k
         self.x_rows = tokens if spec["gated"] or not spec["top_k"] else self.rows
+        self.parts = self.parts_within(operations)
+
+    def rows_of(self, group):
+        return self.offsets[group + 1] - self.offsets[group]
+
+    def tiles_of(self, group):
+        return -(-self.rows_of(group) // self.spec["tokens"])
+
+    def parts_within(self, operations):
+        """Of each matrix: how many of its parts are counted, in the order of the blocks."""
+        result = []
+        for group in range(self.spec["groups"]):
+            each = 2 * self.rows_of(group) * self.spec["n"] * self.spec["k"] / self.spec["parts"]
+            fitting = min(operations / each, self.spec["parts"]) if each else 0
+            # There is one at least.
+            result.append(max(int(fitting), 1 if each and not any(result) else 0))
+            operations -= result[-1] * each
+            if fitting < self.spec["parts"] and each:
+                operations = 0
+        return result
+
+    def share(self):
+        """The part of all operations that is counted."""
+        done = sum(parts * self.rows_of(group) for group, parts in enumerate(self.parts))
+        return done / (self.spec["parts"] * self.rows)
 
     def least_bytes(self):
         spec = self.spec
         bits = {"bf16": 16, "f32": 32}.get(spec["operands"]) or int(spec["operands"][3:])
         scales = 0 if spec["operands"] in ("bf16", "f32") else spec["n"] * spec["blocks"] * 2
         element = 4 if spec["operands"] == "f32" else 2
-        return (self.active * (spec["n"] * spec["k"] * bits // 8 + scales) +
-                self.x_rows * spec["k"] * element + self.rows * spec["columns"] * element)
+        touched = [group for group, parts in enumerate(self.parts) if parts]
+        rows = [row for group in touched for row in range(*self.offsets[group:group + 2])]
+        x_rows = len({self.slots[row] // spec["top_k"] for row in rows}) if spec["gated"] else len(rows)
+        operands = [x_rows * spec["k"] * element]
+        if spec["gated"]:
+            operands.append(len(rows) * 4)
+        if spec["top_k"]:
+            operands.append((spec["groups"] + 1) * 4)
+        for group in touched:
+            share = self.parts[group] / spec["parts"]
+            operands += [share * spec["n"] * spec["k"] * bits / 8, share * scales,
+                         share * self.rows_of(group) * spec["columns"] * element]
+        return sectors(*(int(size) for size in operands))
 
     def operations(self):
         return 2 * self.rows * self.spec["n"] * self.spec["k"]
+
+    def tiles(self):
+        """Those of the counted parts."""
+        return sum(parts * self.tiles_of(group) for group, parts in enumerate(self.parts))
 
     def arguments(self, memory):
         spec = self.spec
@@ -68,46 +119,53 @@ class Work:
                         spec["columns"]]
 
     def count(self, folder, chip):
-        spec = self.spec
-        blocks = spec["parts"] * -(-self.rows // spec["tokens"])
-        if spec["top_k"]:
-            blocks = spec["parts"] * min(self.rows,
-                                         self.rows // spec["tokens"] + spec["groups"] + 1)
+        spec, blocks = self.spec, self.tiles()
+        if self.share() == 1:
+            # How many have work is known on the device alone.
+            tiles = -(-self.rows // spec["grid_tokens"])
+            if spec["top_k"]:
+                tiles = min(self.rows, self.rows // spec["grid_tokens"] + spec["groups"] + 1)
+            blocks = spec["grid_parts"] * tiles
         return count(chip, folder / spec["file"], spec["entry"], blocks, spec["threads"], spec["shared"],
                      self.arguments)
 
 
 class Assembled:
-    """What ptxas says of each file, once."""
+    """What is known of each file without running it, once."""
 
     def __init__(self, folder, chip):
         self.folder, self.chip, self.known = folder, chip, {}
 
-    def columns(self, spec):
-        if spec["file"] not in self.known:
-            self.known[spec["file"]] = assemble(str(self.folder / spec["file"]), self.chip)
-        if spec["entry"] not in self.known[spec["file"]]:
-            return f"{'-':>5}{'-':>7}{'-':>6}{'-':>7}"
-        registers, spills, notes = self.known[spec["file"]][spec["entry"]]
-        blocks = blocks_per_multiprocessor(spec, self.chip, registers)
-        return f"{registers:5}{spills:7}{notes:>6}{blocks:7}"
+    def of(self, spec):
+        """Registers (None without ptxas), spills, notes and operations without a rounding."""
+        path, entry = self.folder / spec["file"], spec["entry"]
+        if path not in self.known:
+            self.known[path] = assemble(str(path), self.chip), unrounded(path.read_text())
+        assembled, plain = self.known[path]
+        return *assembled.get(entry, (None, 0, "none")), plain[entry]
 
 
-def report(name, work, counters, assembled, chip):
-    spec, loop, machine = work.spec, counters["main_loop"], MACHINES[chip]
-    tiles = spec["parts"] * sum(-(-(end - begin) // spec["tokens"])
-                                for begin, end in zip(work.offsets, work.offsets[1:])
-                                ) if spec["top_k"] else spec["parts"] * -(-work.rows // spec["tokens"])
+def report(name, work, counters, assembled, chip, extremes):
+    # A loop that neither loads nor multiplies by tensor cores is none; then all count.
+    spec, loop, machine = work.spec, counters.get("main_loop", counters), MACHINES[chip]
+    registers, spills, notes, plain = assembled.of(spec)
     dram = counters["dram_read_bytes"] + counters["dram_write_bytes"]
     l2 = counters["l2_read_bytes"] + counters["l2_written_bytes"]
     rate = machine["f32" if spec["operands"] == "f32" else "bf16"]
-    seconds = max(dram / machine["bytes"], work.operations() / rate)
+    seconds = max(dram / work.share() / machine["bytes"], work.operations() / rate)
     tensor = counters["classes"].get("tensor", 0)
     share = loop["classes"].get("tensor", 0) / loop["warp_instructions"]
-    print(f"{name:<36}{work.tokens:7}{spec['size']:>6}{assembled.columns(spec)}"
-          f"{spec['shared'] / 1024:8.1f}{tensor / tiles:8.0f}"
-          f"{dram / work.least_bytes():8.3f}{l2 / work.least_bytes():8.2f}"
-          f"{loop['bank_conflicts']:11}{100 * share:8.1f}{seconds * 1e6:10.1f}", flush=True)
+    measured = {"phase": "decode" if work.tokens <= MOST_OF_DECODE else "prefill", "spills": spills,
+                "notes": notes, "plain": plain, "conflicts": loop["bank_conflicts"],
+                "dram": dram / work.least_bytes()}
+    extremes.add(spec["entry"], f"({name}, {work.tokens} tokens)", **measured)
+    resident = blocks_per_multiprocessor(spec, chip, registers) if registers else "-"
+    print(f"{name:<36}{work.tokens:7}{100 * work.share():5.0f}{spec['size']:>6}{registers or '-':>5}"
+          f"{spills:7}{notes:>6}{plain:6}{resident:>7}"
+          f"{spec['shared'] / 1024:8.1f}{tensor / work.tiles():8.0f}"
+          f"{measured['dram']:8.3f}{l2 / work.least_bytes():8.2f}"
+          f"{loop['bank_conflicts']:11}{100 * share:8.1f}{seconds * 1e6:10.1f}"
+          f"{verdict(spec['entry'], **measured)}", flush=True)
 
 
 def main():
@@ -116,7 +174,9 @@ def main():
     parser.add_argument("--only", default="", help="models, products and operands with this in "
                         "their name")
     parser.add_argument("--operands", default="bf16,int8,int4,f32")
-    parser.add_argument("--tokens", default="1,16,128", help="1024 and 4096 take minutes each")
+    parser.add_argument("--tokens", default="1,16,128", help="1024 and 4096 take minutes")
+    parser.add_argument("--operations", type=float, default=4e10, help="of which a launch is counted "
+                        "in part; inf counts all")
     options = parser.parse_args()
     kernels = json.loads((options.folder / "kernels.json").read_text())
     chip = kernels["chip"]
@@ -126,16 +186,21 @@ def main():
         if options.only in name and spec["operands"] in options.operands.split(","):
             specs.setdefault(name, {})[spec["size"]] = spec
     print(f"code for {chip}; time on {MACHINES[chip]['name']}\n"
-          f"{'product':<36}{'tokens':>7}{'tile':>6}{'regs':>5}{'spills':>7}{'C75xx':>6}{'blocks':>7}"
+          f"{'product':<36}{'tokens':>7}{'%':>5}{'tile':>6}{'regs':>5}{'spills':>7}{'C75xx':>6}"
+          f"{'plain':>6}{'blocks':>7}"
           f"{'KB':>8}{'mma':>8}{'DRAM':>8}{'L2':>8}{'conflicts':>11}{'tensor%':>8}{'least us':>10}")
-    assembled = Assembled(options.folder, chip)
+    assembled, extremes = Assembled(options.folder, chip), Extremes()
     for name, sizes in specs.items():
         few = sizes["few"]
         for tokens in map(int, options.tokens.split(",")):
             per_group = tokens * max(few["top_k"], 1) / few["groups"]
             size = next(s for s, most in SIZES if most is None or per_group <= most)
-            work = Work(sizes[size], tokens)
-            report(name, work, work.count(options.folder, chip), assembled, chip)
+            most = options.operations / (10 if few["operands"] == "f32" else 1)
+            # Decodes are small, and their ends matter.
+            work = Work(sizes[size], tokens, most if tokens > MOST_OF_DECODE else math.inf)
+            progress(f"{name}, {tokens} tokens")
+            report(name, work, work.count(options.folder, chip), assembled, chip, extremes)
+    extremes.report()
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@
     vgpu-run python cuda_row_kernels.py FOLDER --chip sm_80
 
 Of routing, combining, rotating and appending to a cache in known models:
-registers, spills and notes of ptxas, operations of f32 without a stated
-rounding, and what the virtual GPU counts: bytes of DRAM over the least possible,
-and bank conflicts.
+registers, spills and notes of ptxas, operations without a stated rounding, and
+what the virtual GPU counts: bytes of DRAM over the least possible, and bank
+conflicts. The least is each operand once, in whole sectors of 32 bytes; up to 64
+tokens are rows of a decode.
 """
 import argparse
 import pathlib
 import random
-import re
 
-from counting import assemble, count
+from counting import assemble, count, progress, sectors
+from quality import Extremes, unrounded, verdict
 
 POSITIONS = 4096
+MOST_OF_DECODE = 64
 MODELS = {  # experts, top-k, hidden, router; query heads, key heads, width, rotated pairs
     "mixtral-8x7b": (8, 2, 4096, "normalize = sum", 32, 8, 128, 64),
     "qwen3-30b-a3b": (128, 8, 2048, "normalize = sum", 32, 4, 128, 64),
@@ -48,10 +50,11 @@ def program(experts, top_k, hidden, router, query, key, width, pairs):
 
 
 class Launch:
-    """A kernel on arguments of a size; `least` is how many bytes it must move."""
+    """A kernel on arguments of a size, which are at least so many bytes each."""
 
-    def __init__(self, entry, blocks, least, arguments):
-        self.entry, self.blocks, self.least, self.arguments = entry, blocks, least, arguments
+    def __init__(self, entry, blocks, operands, arguments):
+        self.entry, self.blocks, self.arguments = entry, blocks, arguments
+        self.least = sectors(*operands)
 
     def count(self, path, chip):
         return count(chip, path, self.entry, self.blocks, 128, 0, self.arguments)
@@ -79,7 +82,7 @@ def launches(shape, tokens):
 
     of_warp = 32 // min(experts, 32)
     yield Launch(f"route_f32_{experts}_top{top_k}_{score}", -(-tokens // (4 * of_warp)),
-                 tokens * (experts * 4 + top_k * 8) + (experts * 4 if has_groups else 0), route)
+                 [tokens * experts * 4, experts * 4 * has_groups, *[tokens * top_k * 4] * 2], route)
 
     def combine(memory):
         positions = random.Random(1).sample(range(tokens * top_k), tokens * top_k)
@@ -88,9 +91,9 @@ def launches(shape, tokens):
                 *rows(memory.reserve(tokens * hidden * 2), hidden)]
 
     yield Launch(f"combine_f32_{hidden}_top{top_k}_to_bf16", tokens * -(-hidden // 512),
-                 tokens * (top_k * (hidden * 4 + 8) + hidden * 2), combine)
+                 [tokens * top_k * hidden * 4, *[tokens * top_k * 4] * 2, tokens * hidden * 2], combine)
 
-    batch, added = (tokens, 1) if tokens <= 64 else (1, tokens)
+    batch, added = (tokens, 1) if tokens <= MOST_OF_DECODE else (1, tokens)
     past = POSITIONS - added
     # A projection's rows hold queries, keys and values.
     row = (query + 2 * key) * width
@@ -104,7 +107,8 @@ def launches(shape, tokens):
         return [table[0], POSITIONS, pairs, table[1], POSITIONS, pairs, longs(memory, places), batch,
                 added]
 
-    moved = lambda count: tokens * (count * width * 2 * 2 + 8) + 2 * added * pairs * 4
+    # Heads there and back, their angles and positions.
+    moved = lambda count: [*[tokens * count * width * 2] * 2, *[added * pairs * 4] * 2, tokens * 8]
     units = lambda count: -(-tokens * count * (pairs // 8) // 128)
 
     def rope(memory):
@@ -121,12 +125,21 @@ def launches(shape, tokens):
 
     every = -(-batch * key * POSITIONS * (width // 8) // 128)
     yield Launch(f"rope_cache_append_bf16_{key}x{width}", max(units(key), min(every, 1024)),
-                 moved(key) + batch * 8, append)
+                 [*moved(key), batch * 8], append)
 
 
-def unrounded(path, entry):
-    body = re.search(rf"\.entry {entry}\(.*?\n}}", path.read_text(), re.S).group(0)
-    return len(re.findall(r"\b(?:add|sub|mul|fma|div|sqrt)\.f32", body))
+def report(launch, tokens, path, chip, assembled, plain, extremes):
+    progress(f"{launch.entry}, {tokens} tokens")
+    counters = launch.count(path, chip)
+    registers, spills, notes = assembled.get(launch.entry, ("-", 0, "none"))
+    measured = {"phase": "decode" if tokens <= MOST_OF_DECODE else "prefill", "spills": spills,
+                "notes": notes, "plain": plain[launch.entry],
+                "conflicts": counters.get("main_loop", counters)["bank_conflicts"],
+                "dram": (counters["dram_read_bytes"] + counters["dram_write_bytes"]) / launch.least}
+    extremes.add(launch.entry, f"({tokens} tokens)", **measured)
+    print(f"{launch.entry:<42}{tokens:7}{registers:>5}{spills:>7}{notes:>6}{measured['plain']:6}"
+          f"{launch.least / 1024:10.1f}{measured['dram']:7.3f}{measured['conflicts']:10}"
+          f"{verdict(launch.entry, **measured)}", flush=True)
 
 
 def main():
@@ -143,17 +156,14 @@ def main():
         return
     print(f"{'kernel':<42}{'tokens':>7}{'regs':>5}{'spills':>7}{'C75xx':>6}{'plain':>6}"
           f"{'KB least':>10}{'DRAM':>7}{'conflicts':>10}")
+    extremes = Extremes()
     for name, shape in MODELS.items():
         path = options.folder / f"{name}.ptx"
-        assembled = assemble(str(path), options.chip)
+        assembled, plain = assemble(str(path), options.chip), unrounded(path.read_text())
         for tokens in map(int, options.tokens.split(",")):
             for launch in launches(shape, tokens):
-                counters = launch.count(path, options.chip)
-                dram = counters["dram_read_bytes"] + counters["dram_write_bytes"]
-                registers, spills, notes = assembled.get(launch.entry, ("-", "-", "-"))
-                print(f"{launch.entry:<42}{tokens:7}{registers:>5}{spills:>7}{notes:>6}"
-                      f"{unrounded(path, launch.entry):6}{launch.least / 1024:10.1f}"
-                      f"{dram / launch.least:7.3f}{counters['bank_conflicts']:10}", flush=True)
+                report(launch, tokens, path, options.chip, assembled, plain, extremes)
+    extremes.report()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/codegen/PtxCode.h"
 #include "lib/kernels/LaunchProgram.h"
-#include "lib/kernels/cuda/Matmul.h"
+#include "lib/kernels/cuda/HopperMatmul.h"
 
 #include "dialects/rt/Geometry.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -26,6 +26,7 @@ namespace cl = llvm::cl;
 namespace {
 
 cl::opt<std::string> folder(cl::Positional, cl::Required, cl::desc("FOLDER"));
+cl::opt<std::string> only("only", cl::desc("models with this in their name"));
 cl::opt<std::string> chipName("chip", cl::desc("sm_80 or sm_90a"), cl::init("sm_80"));
 
 /// A product as a model has it.
@@ -119,26 +120,34 @@ llvm::json::Object describe(const Product &product, const Operands &operands,
                             const cuda::Matmul &matmul, const rt::Geometry &geometry,
                             llvm::StringRef size, llvm::StringRef file) {
   const PackedLayout &layout = matmul.layout;
-  return llvm::json::Object{{"model", product.model},
-                            {"product", product.name},
-                            {"operands", operands.name},
-                            {"size", size.str()},
-                            {"file", file.str()},
-                            {"entry", matmul.name()},
-                            {"groups", layout.groups},
-                            {"top_k", product.topK},
-                            {"n", layout.n},
-                            {"k", layout.k},
-                            {"gated", layout.isGated()},
-                            {"columns", layout.resultColumns()},
-                            {"block", layout.block},
-                            {"blocks", layout.blocks()},
-                            {"panels", layout.panels()},
-                            {"words", layout.words()},
-                            {"threads", geometry.threads},
-                            {"tokens", matmul.tile.tokens},
-                            {"shared", geometry.shared},
-                            {"parts", layout.panels() * cuda::kHalf / matmul.tile.rowsOfHalf()}};
+  // The grid is that of the kernel for all chips. Blocks beyond those that have
+  // work, which are counted in tiles of tokens by parts of the matrix, end at once.
+  int64_t tokens = matmul.tile.tokens;
+  int64_t parts = layout.panels() * cuda::kHalf / matmul.tile.rowsOfHalf();
+  bool isHopper = chipName == "sm_90a" && cuda::hasHopperKernel(matmul);
+  return llvm::json::Object{
+      {"model", product.model},
+      {"product", product.name},
+      {"operands", operands.name},
+      {"size", size.str()},
+      {"file", file.str()},
+      {"entry", matmul.name()},
+      {"groups", layout.groups},
+      {"top_k", product.topK},
+      {"n", layout.n},
+      {"k", layout.k},
+      {"gated", layout.isGated()},
+      {"columns", layout.resultColumns()},
+      {"block", layout.block},
+      {"blocks", layout.blocks()},
+      {"panels", layout.panels()},
+      {"words", layout.words()},
+      {"threads", geometry.threads},
+      {"shared", geometry.shared},
+      {"grid_tokens", tokens},
+      {"grid_parts", parts},
+      {"tokens", isHopper ? cuda::kHopperTokens : tokens},
+      {"parts", isHopper ? llvm::divideCeil(layout.panels(), cuda::kHopperPanels) : parts}};
 }
 
 llvm::Error writeText(llvm::StringRef name, llvm::StringRef text) {
@@ -155,7 +164,9 @@ llvm::Expected<llvm::json::Value> writeKernels(MLIRContext &context) {
   if (!chip)
     return llvm::createStringError("no chip is called '" + chipName + "'");
   llvm::json::Array list;
-  for (const Product &product : kProducts)
+  for (const Product &product : kProducts) {
+    if (!llvm::StringRef(product.model).contains(only))
+      continue;
     for (const Operands &operands : kOperands)
       for (auto [size, tile] : kSizes) {
         cuda::Matmul matmul = matmulOf(context, product, operands, tile);
@@ -170,6 +181,7 @@ llvm::Expected<llvm::json::Value> writeKernels(MLIRContext &context) {
         list.push_back(describe(product, operands, matmul,
                                 rt::Geometry(module->lookupSymbol(matmul.name())), size, file));
       }
+  }
   return llvm::json::Object{{"chip", chip->name}, {"kernels", std::move(list)}};
 }
 

@@ -10,7 +10,7 @@ using namespace mlir;
 namespace moec::cuda {
 namespace {
 
-constexpr int64_t kPanels = 2, kTokens = 128;
+constexpr int64_t kPanels = kHopperPanels, kTokens = kHopperTokens;
 /// Of 16 bytes: 8 columns of a row.
 constexpr int64_t kChunkBytes = 16, kChunkColumns = 8;
 /// Chunks of a stage; products are of two.

@@ -9,9 +9,12 @@ namespace moec::cuda {
 /// largest tile, whose rows of the matrix are whole stages.
 bool hasHopperKernel(const Matmul &matmul);
 
+/// What a block multiplies.
+inline constexpr int64_t kHopperPanels = 2, kHopperTokens = 128;
+
 /// A kernel with the arguments and grid of `matmul`'s; of its blocks some have
-/// nothing to do. Each multiplies two panels by its tokens: a warpgroup copies
-/// both to shared memory, one more per panel multiplies.
+/// nothing to do. In the others a warpgroup copies panels and tokens to shared
+/// memory, and one more per panel multiplies.
 mlir::func::FuncOp buildHopperKernel(mlir::OpBuilder &builder, const Matmul &matmul);
 
 } // namespace moec::cuda

@@ -28,7 +28,7 @@ protected:
   void check(const std::string &body, const std::function<D(S...)> &expected) {
     SCOPED_TRACE(body);
     const char *names[] = {"a", "b", "c"};
-    std::string ptx = ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry test("
+    std::string ptx = ".version 8.3\n.target sm_90a\n.address_size 64\n.visible .entry test("
                       ".param .u64 out, .param .u64 a, .param .u64 b, .param .u64 c) {\n"
                       ".reg .b32 %i;\n.reg .b64 %o, %p;\n.reg .pred %q<4>;\n.reg .b32 %t<4>;\n"
                       ".reg .b64 %w<4>;\n.reg .b16 %h<4>;\nmov.u32 %i, %tid.x;\n";

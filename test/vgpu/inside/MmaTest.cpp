@@ -244,7 +244,7 @@ TEST(Mma, EveryFormGivesThePlainProduct) {
   const Arithmetic *const *every = everyArithmetic(count);
   for (const Form &form : everyForm()) {
     SCOPED_TRACE(nameOf(form));
-    ASSERT_EQ(whyNoMma(form, 90), "");
+    ASSERT_EQ(whyNoMma(form), "");
     for (Numerics numerics : {Numerics::Documented, Numerics::Adversarial})
       for (int version = 0; version < count; ++version)
         Product(form, random).expect(*every[version], numerics);
@@ -355,12 +355,12 @@ TEST(Mma, DocumentedOrderIsAscending) {
 TEST(Form, SaysWhyThereIsNone) {
   Form form;
   form.m = 16, form.n = 8, form.k = 32, form.a = form.b = Format::F16;
-  EXPECT_EQ(whyNoMma(form, 90), "no mma.sync has this shape with these types");
+  EXPECT_EQ(whyNoMma(form), "no mma.sync has this shape with these types");
   form.a = form.b = Format::E4M3;
-  EXPECT_EQ(whyNoMma(form, 80), "needs sm_89, but the target is sm_80");
-  EXPECT_EQ(whyNoMma(form, 90), "");
+  EXPECT_EQ(whyNoMma(form), "");
+  EXPECT_EQ(originOf(form).chip, 89);
   form.c = Format::S32;
-  EXPECT_EQ(whyNoMma(form, 90), "these types of C and D do not go with A and B");
+  EXPECT_EQ(whyNoMma(form), "these types of C and D do not go with A and B");
   form = Form();
   form.m = 64, form.n = 12, form.k = 16;
   EXPECT_EQ(whyNoWarpgroupMma(form), "N must be a multiple of 8 up to 256, but is 12");

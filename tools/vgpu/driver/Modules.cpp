@@ -3,6 +3,7 @@
 #include "driver/Image.h"
 #include "exec/Selectors.h"
 #include "program/Decoder.h"
+#include "program/Requirements.h"
 #include "ptx/Parser.h"
 
 #include <algorithm>
@@ -69,6 +70,8 @@ std::unique_ptr<Module> loadModule(Context &context, const std::string &text) {
     throw ImageError(CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
                      "the PTX is of version " + std::to_string(source->version / 10) + "." +
                          std::to_string(source->version % 10) + ", newer than 9.0");
+  if (std::string missing = missingForTarget(*source); !missing.empty())
+    throw ImageError(CUDA_ERROR_INVALID_PTX, "target " + source->target + ": " + missing);
   auto module = std::make_unique<Module>(Module{context, std::move(source), {}, {}});
   placeVariables(*module);
   relocate(*module);

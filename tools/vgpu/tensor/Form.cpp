@@ -45,18 +45,42 @@ Kind kindOf(Format a, Format b) {
 struct Shape {
   Kind kind;
   int m, k;
-  int chip = 80; ///< the first that has it
+  Origin origin = {80, 70};
 };
 
 /// Of mma.sync; n is 8.
 constexpr Shape kShapes[] = {
-    {Kind::F16, 8, 4},       {Kind::F16, 16, 8},      {Kind::F16, 16, 16},  {Kind::BF16, 16, 8},
-    {Kind::BF16, 16, 16},    {Kind::TF32, 16, 4},     {Kind::TF32, 16, 8},  {Kind::Fp8, 16, 16, 89},
-    {Kind::Fp8, 16, 32, 89}, {Kind::Int8, 8, 16},     {Kind::Int8, 16, 16}, {Kind::Int8, 16, 32},
-    {Kind::Int4, 8, 32},     {Kind::Int4, 16, 32},    {Kind::Int4, 16, 64}, {Kind::B1, 8, 128},
-    {Kind::B1, 16, 128},     {Kind::B1, 16, 256},     {Kind::F64, 8, 4},    {Kind::F64, 16, 4, 90},
-    {Kind::F64, 16, 8, 90},  {Kind::F64, 16, 16, 90},
+    {Kind::F16, 8, 4, {70, 64}},
+    {Kind::F16, 16, 8, {75, 65}},
+    {Kind::F16, 16, 16},
+    {Kind::BF16, 16, 8},
+    {Kind::BF16, 16, 16},
+    {Kind::TF32, 16, 4},
+    {Kind::TF32, 16, 8},
+    {Kind::Fp8, 16, 16, {89, 87}},
+    {Kind::Fp8, 16, 32, {89, 84}},
+    {Kind::Int8, 8, 16, {75, 65}},
+    {Kind::Int8, 16, 16},
+    {Kind::Int8, 16, 32},
+    {Kind::Int4, 8, 32, {75, 65}},
+    {Kind::Int4, 16, 32},
+    {Kind::Int4, 16, 64},
+    {Kind::B1, 8, 128, {75, 70}},
+    {Kind::B1, 16, 128},
+    {Kind::B1, 16, 256},
+    {Kind::F64, 8, 4},
+    {Kind::F64, 16, 4, {90, 78}},
+    {Kind::F64, 16, 8, {90, 78}},
+    {Kind::F64, 16, 16, {90, 78}},
 };
+
+const Shape *findShape(const Form &form) {
+  Kind kind = kindOf(form.a, form.b);
+  const auto *found = std::find_if(std::begin(kShapes), std::end(kShapes), [&](const Shape &known) {
+    return known.kind == kind && known.m == form.m && known.k == form.k && form.n == 8;
+  });
+  return found == std::end(kShapes) ? nullptr : found;
+}
 
 bool isHalfOrSingle(Format format) { return format == Format::F16 || format == Format::F32; }
 
@@ -108,24 +132,26 @@ bool parseShape(std::string_view text, Form &form) {
   return text.empty();
 }
 
-std::string whyNoMma(const Form &form, int chip) {
+std::string whyNoMma(const Form &form) {
   Kind kind = kindOf(form.a, form.b);
   if (kind == Kind::None)
     return "no mma.sync takes these types of A and B together";
-  const Shape *shape =
-      std::find_if(std::begin(kShapes), std::end(kShapes), [&](const Shape &known) {
-        return known.kind == kind && known.m == form.m && known.k == form.k && form.n == 8;
-      });
-  if (shape == std::end(kShapes))
+  if (!findShape(form))
     return "no mma.sync has this shape with these types";
-  if (chip < shape->chip)
-    return "needs sm_" + std::to_string(shape->chip) + ", but the target is sm_" +
-           std::to_string(chip);
   if (!accumulatorsFit(kind, form))
     return "these types of C and D do not go with A and B";
   if (!form.isQuadPairs() && (!form.isARowMajor || form.isBRowMajor))
     return "A must be .row and B .col";
   return "";
+}
+
+Origin originOf(const Form &form) {
+  Origin origin = findShape(form)->origin;
+  if (form.a == Format::B1 && form.isAnd)
+    return {80, 71};
+  if (isFp8(form.a) && form.d == Format::F16)
+    origin.version = 87;
+  return origin;
 }
 
 std::string whyNoWarpgroupMma(const Form &form) {

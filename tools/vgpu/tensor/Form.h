@@ -27,9 +27,16 @@ struct Form {
 /// Sets m, n and k from "m16n8k16"; false if the text has another form.
 bool parseShape(std::string_view text, Form &form);
 
-/// Why mma.sync has no such form on compute capability `chip` (80, 90), or empty.
-std::string whyNoMma(const Form &form, int chip);
+/// Why mma.sync has no such form, or empty.
+std::string whyNoMma(const Form &form);
 /// The same for wgmma.
 std::string whyNoWarpgroupMma(const Form &form);
+
+/// The first compute capability, and the first version of PTX as 10 × major + minor,
+/// where mma.sync has a form.
+struct Origin {
+  int chip, version;
+};
+Origin originOf(const Form &form);
 
 } // namespace vgpu::tensor

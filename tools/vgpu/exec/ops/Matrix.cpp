@@ -80,9 +80,12 @@ Handler selectMultiply(Decoding &decoding) {
   decoding.expectOperands(4);
   tensor::Plan plan;
   plan.form = formOf(decoding);
-  if (std::string why = whyNoMma(plan.form, chipOf(decoding.builder.module)); !why.empty())
-    decoding.fail(why);
   const tensor::Form &form = plan.form;
+  if (std::string why = whyNoMma(form); !why.empty())
+    decoding.fail(why);
+  auto [chip, version] = originOf(form);
+  if (std::string missing = missingFor({chip, version}, decoding.builder.module); !missing.empty())
+    decoding.fail(missing);
   std::vector<Operand> list;
   addRegisters(decoding, 0, form.d, form.registersOf(form.d), true, list);
   addRegisters(decoding, 1, form.a, form.registersOfA(), false, list);
@@ -205,8 +208,6 @@ Handler selectLoadMatrices(Decoding &decoding) {
 
 Handler selectStoreMatrices(Decoding &decoding) {
   decoding.out.kind = InstructionClass::Store;
-  if (chipOf(decoding.builder.module) < 90)
-    decoding.fail("needs sm_90");
   matrixForm(decoding, 1, 0, false);
   return storeMatrices;
 }

@@ -1,7 +1,10 @@
-// What a tensor map says is what copies move: columns of pixels.
+// What a tensor map says is what copies move: columns of pixels, and what kernels change
+// it to.
 #include "Gpu.h"
 
+#include <fstream>
 #include <numeric>
+#include <sstream>
 
 namespace {
 
@@ -146,6 +149,110 @@ TEST_F(Im2col, MapsHaveLimits) {
   EXPECT_NE(said.find("the pixels' box is empty, because of dimension 1 it is from 0 to -2"),
             std::string::npos)
       << said;
+}
+
+// --- Maps that kernels change
+
+class ChangedMaps : public GpuTest {
+protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    std::ifstream file(VGPU_TEST_KERNELS "/tensor_maps.ptx");
+    std::stringstream stream;
+    stream << file.rdbuf();
+    text = stream.str();
+    std::iota(values.begin(), values.end(), 1.0f);
+    x = std::make_unique<Buffer<float>>(values);
+    map = std::make_unique<Buffer<uint8_t>>(128);
+    out = std::make_unique<Buffer<float>>(32);
+  }
+  void TearDown() override {
+    x.reset(), map.reset(), out.reset();
+    GpuTest::TearDown();
+  }
+
+  /// A map of another tensor, of other types.
+  CUtensorMap makeTemplate() {
+    CUtensorMap made;
+    cuuint64_t dimensions[] = {64, 16, 4}, strides[] = {128, 2048};
+    cuuint32_t box[] = {32, 8, 2}, steps[] = {1, 2, 1};
+    EXPECT_EQ(cuTensorMapEncodeTiled(&made, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3,
+                                     reinterpret_cast<void *>(x->address), dimensions, strides, box,
+                                     steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                     CU_TENSOR_MAP_SWIZZLE_64B, CU_TENSOR_MAP_L2_PROMOTION_NONE,
+                                     CU_TENSOR_MAP_FLOAT_OOB_FILL_NAN_REQUEST_ZERO_FMA),
+              CUDA_SUCCESS);
+    return made;
+  }
+  /// Rows of 12 floats, of which 3 are in the tensor, beginning at the float `first`.
+  void publish(int first) {
+    GPU_CHECK(launch(kernel(loadText(text), "publish"), {1}, {32}, 0, makeTemplate(), map->address,
+                     x->address + 4 * first, 5, 3, uint64_t{48}));
+  }
+  void expectLoad(int first) {
+    GPU_CHECK(launch(kernel(loadText(text), "load"), {1}, {32}, 0, map->address, out->address));
+    std::vector<float> tile = out->get();
+    for (int row = 0; row < 4; ++row)
+      for (int column = 0; column < 8; ++column)
+        EXPECT_EQ(tile[8 * row + column],
+                  column < 5 && row < 3 ? values[first + 12 * row + column] : 0.0f)
+            << row << ", " << column;
+  }
+  void expectFound(const std::string &what) {
+    std::string findings = takeFindings();
+    EXPECT_NE(findings.find(what), std::string::npos) << findings;
+  }
+  void replace(const std::string &from, const std::string &to) {
+    size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+  }
+
+  std::string text;
+  std::vector<float> values = std::vector<float>(12 * 8);
+  std::unique_ptr<Buffer<float>> x, out;
+  std::unique_ptr<Buffer<uint8_t>> map;
+};
+
+TEST_F(ChangedMaps, SayWhereTheTensorIs) {
+  publish(16);
+  expectLoad(16);
+  GPU_CHECK(
+      launch(kernel(loadText(text), "move"), {1}, {1}, 0, map->address, x->address + 64 + 48));
+  expectLoad(16 + 12);
+}
+
+constexpr const char *kAcquire = "fence.proxy.tensormap::generic.acquire.gpu [%map], 128;";
+
+TEST_F(ChangedMaps, NeedAnAcquire) {
+  replace(kAcquire, "");
+  publish(0);
+  expectLoad(0);
+  expectFound("no fence.proxy.tensormap::generic.acquire of the block comes before");
+}
+
+TEST_F(ChangedMaps, NeedARelease) {
+  publish(0);
+  replace("fence.proxy.tensormap::generic.release.gpu;", "");
+  GPU_CHECK(launch(kernel(loadText(text), "move"), {1}, {1}, 0, map->address, x->address));
+  expectLoad(0);
+  expectFound("the tensor map was changed, and not released and acquired since then");
+}
+
+TEST_F(ChangedMaps, AreCheckedWhenTheyAreUsed) {
+  replace("box_dim.shared::cta.b1024.b32 [%copy], 0, 8;",
+          "box_dim.shared::cta.b1024.b32 [%copy], 0, 300;");
+  publish(0);
+  GPU_CHECK(launch(kernel(loadText(text), "load"), {1}, {32}, 0, map->address, out->address));
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_INSTRUCTION);
+  expectFound("tensor map: the box is 300 of dimension 0, outside of 1 to 256");
+}
+
+TEST_F(ChangedMaps, NeedAMapToBegin) {
+  replace("st.shared.u32 [%at], %value;", "st.shared.u32 [%at], %lane;");
+  publish(0);
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_INSTRUCTION);
+  expectFound("there is no tensor map, or its bytes were changed");
 }
 
 } // namespace

@@ -87,6 +87,8 @@ public:
   /// In words: the barriers that wait. For the message of a deadlock.
   std::string describe() const;
 
+  /// Addresses of tensor maps that the block knows by a fence, and their versions.
+  std::map<uint64_t, uint64_t> acquiredMaps;
   Flights flights;
   std::unique_ptr<WarpgroupEngine> warpgroups;
 

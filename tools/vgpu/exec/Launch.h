@@ -1,4 +1,5 @@
 #pragma once
+#include "async/TensorMapVersions.h"
 #include "program/Program.h"
 #include "tensor/Footprint.h"
 
@@ -45,6 +46,7 @@ struct Machine {
   bool interleavesBlocks = false;
   uint64_t runs = 0; ///< counts the grids that were executed
   tensor::Footprints footprints{};
+  TensorMapVersions tensorMaps{};
   /// A bulk copy may not overwrite what was loaded before a fence.proxy.async.
   bool hasStrictProxies = false;
   /// Only counts matter: tensor instructions leave their results as they are.

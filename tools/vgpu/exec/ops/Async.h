@@ -7,6 +7,9 @@
 
 namespace vgpu::VGPU_VARIANT {
 
+/// fence.proxy.tensormap.
+Handler selectTensorMapFence(Decoding &decoding);
+
 /// cp.async.bulk, with and without .tensor, and cp.reduce.async.bulk.
 Handler selectBulk(Decoding &decoding);
 

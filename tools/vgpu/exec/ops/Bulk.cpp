@@ -97,6 +97,21 @@ Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 
 // --- Tensors
 
+/// TMA may have an old copy of a map in global memory until the block acquires it.
+void checkAcquired(Warp &warp, int lane, uint64_t address) {
+  Asynchrony &asynchrony = asynchronyOf(warp);
+  uint64_t &known = asynchrony.acquiredMaps[address];
+  uint64_t latest = warp.block.machine.tensorMaps.latest(address);
+  if (known < latest)
+    asynchrony.flights.report(
+        warp, lane, FindingKind::Proxy,
+        known ? "the tensor map was changed, and not released and acquired since then"
+              : "the tensor map lies in global memory, but no fence.proxy.tensormap::generic."
+                "acquire of the block comes before",
+        address);
+  known = latest; // once is enough
+}
+
 TensorMap readMap(Warp &warp, int lane, uint64_t address) {
   const uint8_t *bytes = nullptr;
   const std::vector<uint8_t> &parameters = warp.block.launch.parameters;
@@ -105,8 +120,11 @@ TensorMap readMap(Warp &warp, int lane, uint64_t address) {
     bytes = parameters.data() + plain;
   else if ((address & kWindowMask) == 0)
     if (std::optional<Allocation> found = warp.block.machine.memory.find(address);
-        found && found->contains(address, TensorMap::kBytes))
+        found && found->contains(address, TensorMap::kBytes)) {
       bytes = reinterpret_cast<const uint8_t *>(address);
+      if (!found->isReadOnly)
+        checkAcquired(warp, lane, address);
+    }
   if (!bytes)
     throw Fault(FindingKind::OutOfBounds,
                 "a tensor map lies in parameters, constant or global memory", lane, address);
@@ -164,7 +182,10 @@ void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map,
 
 /// The map of a copy, which must be for copies of this kind.
 TensorMap mapFor(Warp &warp, const Instruction &instruction, int lane) {
-  TensorMap map = readMap(warp, lane, warp.lanes<uint64_t>(instruction.operands[1])[lane]);
+  uint64_t address = warp.lanes<uint64_t>(instruction.operands[1])[lane];
+  TensorMap map = readMap(warp, lane, address);
+  if (std::string why = map.whyInvalid(); !why.empty()) // kernels may have changed it
+    throw Fault(FindingKind::InvalidInstruction, "tensor map: " + why, lane, address);
   bool isIm2col = map.mode == TensorMap::Mode::Im2col;
   if (isIm2col != ((instruction.modifiers & kIm2col) != 0))
     throw Fault(FindingKind::InvalidInstruction,

@@ -260,6 +260,8 @@ Step fenceNothing(Warp &, const Instruction &, LaneMask) { return Step::Next; }
 } // namespace
 
 Handler selectProxyFence(Decoding &decoding) {
+  if (decoding.has("tensormap::generic"))
+    return selectTensorMapFence(decoding);
   usesAsynchrony(decoding, false);
   decoding.out.kind = InstructionClass::Barrier;
   if (decoding.has("mbarrier_init"))

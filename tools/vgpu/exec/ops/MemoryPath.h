@@ -469,10 +469,9 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
   }
 }
 
-/// Resolves and checks the addresses of `operand`, plus the offset.
-inline void access(Warp &warp, const Instruction &instruction, size_t operand, LaneMask lanes,
-                   AccessKind kind, Accessed &accessed) {
-  computeAddresses(warp, instruction, operand, lanes, accessed);
+/// Resolves and checks the addresses that `accessed` has.
+inline void accessAddresses(Warp &warp, const Instruction &instruction, LaneMask lanes,
+                            AccessKind kind, Accessed &accessed) {
   switch (instruction.memory.space) {
   case ptx::Space::Global:
   case ptx::Space::Const:
@@ -490,6 +489,13 @@ inline void access(Warp &warp, const Instruction &instruction, size_t operand, L
   case ptx::Space::Generic:
     return accessGeneric(warp, instruction, lanes, accessed, kind);
   }
+}
+
+/// The addresses are those of `operand`, plus the offset.
+inline void access(Warp &warp, const Instruction &instruction, size_t operand, LaneMask lanes,
+                   AccessKind kind, Accessed &accessed) {
+  computeAddresses(warp, instruction, operand, lanes, accessed);
+  accessAddresses(warp, instruction, lanes, kind, accessed);
 }
 
 } // namespace

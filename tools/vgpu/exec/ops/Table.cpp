@@ -19,6 +19,7 @@ const SelectorTable &selectors() {
     addMatrix(table);
     addCopyAsync(table);
     addMbarrier(table);
+    addTensorMaps(table);
     addWarpgroup(table);
     addControl(table);
     return table;

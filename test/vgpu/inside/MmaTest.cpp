@@ -10,11 +10,13 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <set>
 #include <vector>
 
 namespace {
-
 using namespace vgpu::tensor;
+
+constexpr Numerics kDocumented{}, kAdversarial{.isAdversarial = true};
 
 /// The bits of a value that the format can hold exactly.
 uint64_t encode(Format format, double value) {
@@ -113,7 +115,7 @@ public:
   }
 
   /// `call(arithmetic)` leaves its result in d.
-  void expect(const Arithmetic &arithmetic, Numerics numerics) {
+  void expect(const Arithmetic &arithmetic, const Numerics &numerics) {
     SumOrder order = sumOrder(numerics, form.m, form.n, form.k, form.a, form.b, Source::Registers);
     arithmetic.mma(form, order, a.sources(), b.sources(), c.sources(), d.pointers.data());
     for (int lane = 0; lane < 32; ++lane)
@@ -245,7 +247,7 @@ TEST(Mma, EveryFormGivesThePlainProduct) {
   for (const Form &form : everyForm()) {
     SCOPED_TRACE(nameOf(form));
     ASSERT_EQ(whyNoMma(form), "");
-    for (Numerics numerics : {Numerics::Documented, Numerics::Adversarial})
+    for (const Numerics &numerics : {kDocumented, kAdversarial})
       for (int version = 0; version < count; ++version)
         Product(form, random).expect(*every[version], numerics);
   }
@@ -262,13 +264,13 @@ TEST(Mma, IntegersSaturateWhenAsked) {
       form.saturates = saturates;
       Product product(form, random);
       product.fillAccumulators(start);
-      product.expect(arithmetic(), Numerics::Documented);
+      product.expect(arithmetic(), kDocumented);
     }
 }
 
 /// A product of random values, by one instruction set.
-std::vector<uint32_t> randomProduct(Format format, const Arithmetic &arithmetic, Numerics numerics,
-                                    uint32_t extraBits = 0) {
+std::vector<uint32_t> randomProduct(Format format, const Arithmetic &arithmetic,
+                                    const Numerics &numerics, uint32_t extraBits = 0) {
   Form form;
   form.m = 16, form.n = 8, form.k = 256 / bitsOf(format), form.a = form.b = format;
   form.c = form.d = Format::F32;
@@ -295,23 +297,23 @@ TEST(Mma, InstructionSetsAgreeOnEveryBit) {
   const Arithmetic *const *every = everyArithmetic(count);
   for (Format format : {Format::F16, Format::BF16, Format::TF32, Format::E4M3, Format::E5M2})
     for (int version = 1; version < count; ++version)
-      EXPECT_EQ(randomProduct(format, *every[0], Numerics::Documented),
-                randomProduct(format, *every[version], Numerics::Documented))
+      EXPECT_EQ(randomProduct(format, *every[0], kDocumented),
+                randomProduct(format, *every[version], kDocumented))
           << int(format);
 }
 
 // The only NaN that comes out is the machine's.
 TEST(Mma, NanIsCanonical) {
-  for (uint32_t bits : randomProduct(Format::BF16, arithmetic(), Numerics::Documented, ~0u))
+  for (uint32_t bits : randomProduct(Format::BF16, arithmetic(), kDocumented, ~0u))
     EXPECT_EQ(bits, 0x7fffffffu);
 }
 
 // In adversarial mode, sums that round come out differently.
 TEST(Mma, AdversarialOrderChangesRoundedSums) {
-  EXPECT_NE(randomProduct(Format::TF32, arithmetic(), Numerics::Documented),
-            randomProduct(Format::TF32, arithmetic(), Numerics::Adversarial));
-  EXPECT_NE(randomProduct(Format::E5M2, arithmetic(), Numerics::Documented),
-            randomProduct(Format::E5M2, arithmetic(), Numerics::Adversarial));
+  EXPECT_NE(randomProduct(Format::TF32, arithmetic(), kDocumented),
+            randomProduct(Format::TF32, arithmetic(), kAdversarial));
+  EXPECT_NE(randomProduct(Format::E5M2, arithmetic(), kDocumented),
+            randomProduct(Format::E5M2, arithmetic(), kAdversarial));
 }
 
 // The documented order: from the accumulator on, k ascending, each step rounded.
@@ -340,7 +342,7 @@ TEST(Mma, DocumentedOrderIsAscending) {
       c.put(lane, element, std::bit_cast<uint32_t>(start));
     }
   }
-  SumOrder order = sumOrder(Numerics::Documented, 16, 8, 16, form.a, form.b, Source::Registers);
+  SumOrder order = sumOrder(kDocumented, 16, 8, 16, form.a, form.b, Source::Registers);
   arithmetic().mma(form, order, a.sources(), b.sources(), c.sources(), d.pointers.data());
   for (int lane = 0; lane < 32; ++lane)
     for (int element = 0; element < 4; ++element) {
@@ -350,6 +352,30 @@ TEST(Mma, DocumentedOrderIsAscending) {
         sum += left[cell.row][k] * right[k][cell.column];
       EXPECT_EQ(std::bit_cast<uint32_t>(sum), d.get(lane, element));
     }
+}
+
+std::vector<uint8_t> stepsOf(const Numerics &numerics, int m, int n, Source source) {
+  SumOrder order = sumOrder(numerics, m, n, 16, Format::BF16, Format::BF16, source);
+  std::vector<uint8_t> steps(order.step, order.step + 16);
+  steps.push_back(order.startsFromZero);
+  return steps;
+}
+
+// Of what the order may depend, and on what it must not where that is assumed.
+TEST(Mma, AdversarialOrderKeepsToWhatIsAssumed) {
+  EXPECT_NE(stepsOf(kAdversarial, 64, 8, Source::SharedMemory),
+            stepsOf(kAdversarial, 64, 16, Source::SharedMemory));
+  std::set<std::vector<uint8_t>> orders;
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    Numerics numerics{.isAdversarial = true, .sumsAlike = true, .seed = seed};
+    std::vector<uint8_t> steps = stepsOf(numerics, 16, 8, Source::Registers);
+    orders.insert(steps);
+    for (int n = 8; n <= 256; n += 8) {
+      EXPECT_EQ(stepsOf(numerics, 64, n, Source::SharedMemory), steps);
+      EXPECT_NE(stepsOf(numerics, 64, n, Source::WarpgroupRegisters), steps);
+    }
+  }
+  EXPECT_EQ(orders.size(), 3u);
 }
 
 TEST(Form, SaysWhyThereIsNone) {

@@ -135,7 +135,7 @@ struct Fragment {
   std::vector<Register> pointers;
 };
 
-void expectMma(const Arithmetic &arithmetic, const Form &form, Numerics numerics, Kind kindA,
+void expectMma(const Arithmetic &arithmetic, const Form &form, const Numerics &numerics, Kind kindA,
                Kind kindB, Kind kindC) {
   auto source = ::Source(static_cast<uint32_t>(kindA) * 25 + static_cast<uint32_t>(kindB) * 5 +
                          static_cast<uint32_t>(kindC));
@@ -195,13 +195,13 @@ template <class Visit> void forEveryArithmetic(Visit visit) {
   const Arithmetic *const *every = everyArithmetic(count);
   for (int version = 0; version < count; ++version) {
     SCOPED_TRACE("instruction set " + std::to_string(version));
-    for (Numerics numerics : {Numerics::Documented, Numerics::Adversarial})
+    for (const Numerics &numerics : {Numerics{}, Numerics{.isAdversarial = true}})
       visit(*every[version], numerics);
   }
 }
 
 TEST(SumOrder, MmaSumsOneProductAfterTheOther) {
-  forEveryArithmetic([](const Arithmetic &arithmetic, Numerics numerics) {
+  forEveryArithmetic([](const Arithmetic &arithmetic, const Numerics &numerics) {
     for (const Form &form : floatForms()) {
       SCOPED_TRACE("types " + std::to_string(int(form.a)) + " " + std::to_string(int(form.b)) +
                    " " + std::to_string(int(form.d)) + " k " + std::to_string(form.k));
@@ -249,7 +249,7 @@ struct Rows {
   std::vector<std::vector<float>> values;
 };
 
-void expectWarpgroupRows(const Arithmetic &arithmetic, const Form &form, Numerics numerics,
+void expectWarpgroupRows(const Arithmetic &arithmetic, const Form &form, const Numerics &numerics,
                          Kind kind, bool accumulates) {
   auto source = ::Source(static_cast<uint32_t>(kind) * 2 + accumulates);
   Rows a(source, form.a, kind, 16), b(source, form.b, kind, form.n);
@@ -273,7 +273,7 @@ void expectWarpgroupRows(const Arithmetic &arithmetic, const Form &form, Numeric
 }
 
 TEST(SumOrder, WgmmaSumsOneProductAfterTheOther) {
-  forEveryArithmetic([](const Arithmetic &arithmetic, Numerics numerics) {
+  forEveryArithmetic([](const Arithmetic &arithmetic, const Numerics &numerics) {
     for (const Form &mma : floatForms())
       for (int n : {8, 24, 128}) {
         Form form = mma;

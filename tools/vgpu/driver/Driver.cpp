@@ -5,6 +5,7 @@
 #include "driver/Modules.h"
 #include "driver/MutationRun.h"
 #include "driver/Tasks.h"
+#include "tensor/Numerics.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -53,6 +54,8 @@ CUresult Driver::initialize() {
     return CUDA_ERROR_NO_DEVICE;
   }
   seed = environmentInteger("VGPU_SEED", 0);
+  tensor::setNumerics({environmentIs("VGPU_NUMERICS", "adversarial"),
+                       !environment("VGPU_ASSUME_SUMS_ALIKE").empty(), seed});
   timeoutSeconds = environmentNumber("VGPU_TIMEOUT", 0);
   errorExit = static_cast<int>(environmentInteger("VGPU_ERROR_EXIT", 0));
   if (std::string path = environment("VGPU_MUTATE"); !path.empty())

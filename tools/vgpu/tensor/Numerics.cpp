@@ -1,7 +1,5 @@
 #include "tensor/Numerics.h"
 
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 
 namespace vgpu::tensor {
@@ -15,26 +13,28 @@ uint64_t mixed(uint64_t &state) {
   return z ^ z >> 31;
 }
 
+Numerics process;
+
 } // namespace
 
-Numerics numericsOfEnvironment() {
-  static const Numerics numerics = [] {
-    const char *value = std::getenv("VGPU_NUMERICS");
-    return value && std::string_view(value) == "adversarial" ? Numerics::Adversarial
-                                                             : Numerics::Documented;
-  }();
-  return numerics;
-}
+const Numerics &numerics() { return process; }
 
-SumOrder sumOrder(Numerics numerics, int m, int n, int k, Format a, Format b, Source source) {
+void setNumerics(const Numerics &numerics) { process = numerics; }
+
+SumOrder sumOrder(const Numerics &numerics, int m, int n, int k, Format a, Format b,
+                  Source source) {
   SumOrder order;
   for (int depth = 0; depth < k; ++depth)
     order.step[depth] = static_cast<uint8_t>(depth);
   // Sums of integers are exact, and f64 has a chain of fused multiply-adds.
-  if (numerics == Numerics::Documented || isInteger(a) || a == Format::F64)
+  if (!numerics.isAdversarial || isInteger(a) || a == Format::F64)
     return order;
   order.isDocumented = false;
-  uint64_t state = 0;
+  if (numerics.sumsAlike) {
+    m = n = 0;
+    source = source == Source::SharedMemory ? Source::Registers : source;
+  }
+  uint64_t state = numerics.seed;
   for (int value : {m, n, k, int(a), int(b), int(source)})
     state = mixed(state) ^ static_cast<uint64_t>(value);
   for (int depth = k - 1; depth > 0; --depth)

@@ -6,7 +6,7 @@
 // machine might do, so that nothing comes to depend on the order: k is permuted
 // by a hash of the shape, the types and where A comes from; the accumulator
 // comes first or last, by the same hash; sums of FP8 products keep 13 bits of
-// mantissa.
+// mantissa. Another seed gives another order.
 
 #include "tensor/Format.h"
 
@@ -14,11 +14,17 @@
 
 namespace vgpu::tensor {
 
-enum class Numerics : uint8_t { Documented, Adversarial };
+struct Numerics {
+  bool isAdversarial = false;
+  /// The assumption that a sum depends on its k and on the types only, be it by mma.sync
+  /// or by wgmma of shared memory: the hash leaves out m, n and which of them it is.
+  bool sumsAlike = false;
+  uint64_t seed = 0;
+};
 
-/// What the environment variable VGPU_NUMERICS asks for when first called:
-/// "adversarial", or nothing.
-Numerics numericsOfEnvironment();
+/// Of the process. To be set before any kernel is decoded.
+const Numerics &numerics();
+void setNumerics(const Numerics &numerics);
 
 /// Where A comes from.
 enum class Source : uint8_t { Registers, WarpgroupRegisters, SharedMemory };
@@ -34,6 +40,6 @@ struct SumOrder {
 };
 
 /// k is at most kMostDepth.
-SumOrder sumOrder(Numerics numerics, int m, int n, int k, Format a, Format b, Source source);
+SumOrder sumOrder(const Numerics &numerics, int m, int n, int k, Format a, Format b, Source source);
 
 } // namespace vgpu::tensor

@@ -24,8 +24,7 @@ const Plan &keep(Plan plan) {
     if (key(known) == key(plan))
       return known;
   const Form &form = plan.form;
-  plan.order =
-      sumOrder(numericsOfEnvironment(), form.m, form.n, form.k, form.a, form.b, plan.source);
+  plan.order = sumOrder(numerics(), form.m, form.n, form.k, form.a, form.b, plan.source);
   plan.registersOfA = form.registersOfA();
   plan.registersOfB = form.registersOfB();
   plan.registersOfD = form.registersOf(form.d);

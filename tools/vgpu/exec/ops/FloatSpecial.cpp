@@ -86,8 +86,9 @@ struct Rcp {
   template <class T> static double slack(float, double exact) { return 0x1p-25 * std::abs(exact); }
 };
 
-/// Off by at most `slack`: how far is drawn by the bits of the arguments.
+/// Off by at most `slack`: how far is drawn by the bits of the arguments, and by the seed.
 float perturbed(double exact, double slack, uint32_t bits) {
+  bits += static_cast<uint32_t>(tensor::numerics().seed) * 0x9e3779b9;
   bits = (bits ^ bits >> 16) * 0x7feb352d;
   bits = (bits ^ bits >> 15) * 0x846ca68b;
   double share = static_cast<int32_t>(bits) * 0x1p-31;
@@ -141,7 +142,7 @@ template <class Function, bool isAdversarial> Handler byType(Decoding &decoding)
   }
 }
 
-bool isAdversarial() { return tensor::numericsOfEnvironment() == tensor::Numerics::Adversarial; }
+bool isAdversarial() { return tensor::numerics().isAdversarial; }
 
 template <class Function> Handler byType(Decoding &decoding) {
   return isAdversarial() ? byType<Function, true>(decoding) : byType<Function, false>(decoding);

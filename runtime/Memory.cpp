@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <sys/mman.h>
 
 namespace moec::runtime {
@@ -87,10 +88,11 @@ int64_t peakProcessMemory() {
   FILE *file = std::fopen("/proc/self/status", "re");
   if (!file)
     return 0;
-  long long kilobytes = 0;
-  char line[256];
-  while (std::fgets(line, sizeof line, file) && std::sscanf(line, "VmHWM: %lld", &kilobytes) != 1)
-    ;
+  constexpr std::string_view kName = "VmHWM:";
+  int64_t kilobytes = 0;
+  for (char line[256]; std::fgets(line, sizeof line, file);)
+    if (std::string_view(line).starts_with(kName))
+      kilobytes = std::strtoll(line + kName.size(), nullptr, 10);
   std::fclose(file);
   return kilobytes * 1024;
 }

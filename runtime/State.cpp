@@ -234,9 +234,10 @@ Status State::copyFrom(const State &other) {
 Status State::read(int32_t index, void *data, size_t bytes) const {
   const Pair &pair = pairs[index];
   int64_t run = pair.length() * pair.rowBytes(), runs = pair.runs();
-  if (static_cast<int64_t>(bytes) != run * runs)
-    return failure(MOEC_INVALID_ARGUMENT, "%s has %lld bytes, but %zu are to be read",
-                   stateText(*pair.past).c_str(), static_cast<long long>(run * runs), bytes);
+  size_t held = run * runs;
+  if (bytes != held)
+    return failure(MOEC_INVALID_ARGUMENT, "%s has %zu bytes, but %zu are to be read",
+                   stateText(*pair.past).c_str(), held, bytes);
   return pair.memory->copy(
       Memory::Direction::download,
       {data, pair.cache.buffer.data(), run, runs, run, pair.cache.capacity * pair.rowBytes()});

@@ -1,24 +1,13 @@
 // Slots sorted by a block are those of the op's description, whatever their
 // number and the share of each expert.
 #include "test/unit/kernels/device_program.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "test/unit/kernels/permute_cases.h"
 #include "gtest/gtest.h"
 
 using namespace moec;
 using namespace moec::test;
 
 namespace {
-
-std::string permute(int64_t experts, int64_t topK) {
-  return llvm::formatv(R"mlir(
-    func.func @main(%ids: tensor<?x{1}xi32>) -> (tensor<{2}xi32>, tensor<?xi32>, tensor<?x{1}xi32>) {{
-      %offsets, %slots, %positions = moe.permute %ids {{experts = {0} : i64}
-        : tensor<?x{1}xi32> -> tensor<{2}xi32>, tensor<?xi32>, tensor<?x{1}xi32>
-      return %offsets, %slots, %positions : tensor<{2}xi32>, tensor<?xi32>, tensor<?x{1}xi32>
-    })mlir",
-                       experts, topK, experts + 1)
-      .str();
-}
 
 void expectSorted(DeviceProgram &program, int64_t experts, const Array &ids) {
   int64_t slots = ids.count(), topK = ids.shape[1];

@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t kSeeds[] = {0, 1, 2};
 /// Later ones are not examined.
-constexpr int kMostLaunches = 12;
+constexpr int kMostLaunches = 24;
 constexpr uint64_t kNoLimit = ~uint64_t{0};
 
 class Hash {

@@ -5,6 +5,7 @@
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -37,16 +38,16 @@ bool isSizeArithmetic(Operation *op) {
           !isa<RankedTensorType>(op->getResult(0).getType()));
 }
 
-/// Moves `output` and the size arithmetic it depends on to the start of the
-/// block, so that its tensor can be computed in place.
-void hoist(rt::OutputOp output, Block &entry) {
+/// Moves the memory of an output and the size arithmetic it depends on to the start
+/// of the block, so that its tensor can be computed in place.
+void hoist(Operation *memory, Block &entry) {
   SetVector<Operation *> slice;
   BackwardSliceOptions options;
   options.omitBlockArguments = true;
-  if (failed(getBackwardSlice(output.getOperation(), &slice, options)) ||
-      !llvm::all_of(slice, isSizeArithmetic))
+  auto isEarly = [](Operation *op) { return isa<rt::OutputOp>(op) || isSizeArithmetic(op); };
+  if (failed(getBackwardSlice(memory, &slice, options)) || !llvm::all_of(slice, isEarly))
     return;
-  slice.insert(output);
+  slice.insert(memory);
   Operation *last = nullptr;
   for (Operation *op : slice) {
     if (last)
@@ -62,14 +63,15 @@ struct BindOutputsPass : impl::BindOutputsPassBase<BindOutputsPass> {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    SmallVector<rt::OutputOp> outputs = bind(main);
+    SmallVector<Operation *> memories = bind(main);
     resolveSizes(main);
-    for (rt::OutputOp output : outputs)
-      hoist(output, main.front());
+    for (Operation *memory : memories)
+      hoist(memory, main.front());
   }
 
-  SmallVector<rt::OutputOp> bind(func::FuncOp main) {
-    SmallVector<rt::OutputOp> outputs;
+  /// Returns what defines the memory of each result.
+  SmallVector<Operation *> bind(func::FuncOp main) {
+    SmallVector<Operation *> memories;
     auto terminator = cast<func::ReturnOp>(main.front().getTerminator());
     OpBuilder builder(terminator);
     SmallVector<Attribute> descriptions;
@@ -82,10 +84,17 @@ struct BindOutputsPass : impl::BindOutputsPassBase<BindOutputsPass> {
           sizes.push_back(tensor::DimOp::create(builder, value.getLoc(), value, dim));
       auto output = rt::OutputOp::create(builder, value.getLoc(), outputType(type, isState),
                                          builder.getI32IntegerAttr(index), sizes);
+      Value memory = output;
+      // What is reshaped at the end is computed as it is: the memory has both shapes.
+      if (auto expand = value.getDefiningOp<tensor::ExpandShapeOp>(); expand && !isState) {
+        value = expand.getSrc();
+        memory = memref::CollapseShapeOp::create(builder, value.getLoc(), memory,
+                                                 expand.getReassociationIndices());
+      }
       bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), TypeRange{}, value,
-                                                        output, /*restrict=*/true,
+                                                        memory, /*restrict=*/true,
                                                         /*writable=*/true);
-      outputs.push_back(output);
+      memories.push_back(memory.getDefiningOp());
       NamedAttrList description(main.getResultAttrDict(index));
       description.set("rt.type", TypeAttr::get(type));
       descriptions.push_back(description.getDictionary(&getContext()));
@@ -95,7 +104,7 @@ struct BindOutputsPass : impl::BindOutputsPassBase<BindOutputsPass> {
     main.setType(builder.getFunctionType(main.getArgumentTypes(), {}));
     main.removeResAttrsAttr();
     main->setAttr("rt.outputs", builder.getArrayAttr(descriptions));
-    return outputs;
+    return memories;
   }
 
   /// Expresses sizes by the dimensions of the inputs where that is possible.

@@ -8,6 +8,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/Transforms/CSE.h"
 
 namespace moec {
 #define GEN_PASS_DEF_PLACERESULTSPASS
@@ -79,26 +81,54 @@ void cloneSharedFills(RewriterBase &rewriter, Operation *root) {
   }
 }
 
+/// Branches that compute one tensor share a destination, and of that only one use
+/// would be replaced: each gets its own.
+void cloneSharedDestinations(RewriterBase &rewriter, Operation *root) {
+  SmallVector<OpOperand *> inits;
+  root->walk([&](tensor::EmptyOp empty) {
+    for (OpOperand &use : empty->getUses())
+      if (auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
+          op && op.isDpsInit(&use) && op->getBlock() != empty->getBlock())
+        inits.push_back(&use);
+  });
+  for (OpOperand *init : inits) {
+    rewriter.setInsertionPointAfterValue(init->get());
+    Operation *clone = rewriter.clone(*init->get().getDefiningOp());
+    rewriter.modifyOpInPlace(init->getOwner(), [&] { init->set(clone->getResult(0)); });
+  }
+}
+
 struct PlaceResultsPass : impl::PlaceResultsPassBase<PlaceResultsPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     IRRewriter rewriter(&getContext());
     cloneSharedFills(rewriter, module);
+    cloneSharedDestinations(rewriter, module);
     OneShotBufferizationOptions options;
     options.allowReturnAllocsFromLoops = true;
     options.bufferizeFunctionBoundaries = true;
     OneShotAnalysisState state(module, options);
+    llvm::DenseMap<Operation *, Value> places;
     auto extract = [&](RewriterBase &rewriter, SubsetInsertionOpInterface op, tensor::EmptyOp empty,
                        Operation *user) -> Value {
       auto materialize = dyn_cast<MaterializeInDestinationOp>(op.getOperation());
       bool isCallers = materialize && isa<BaseMemRefType>(materialize.getDest().getType());
-      if (isCallers && !startsAt(empty, user, materialize.getSource(), state))
+      if (!isCallers)
+        return buildSubsetExtraction(rewriter, op, empty, user);
+      if (!startsAt(empty, user, materialize.getSource(), state))
         return {};
-      return buildSubsetExtraction(rewriter, op, empty, user);
+      // The memory is one tensor, whichever branch computes it.
+      Value &place = places[op];
+      if (!place || !DominanceInfo(module).properlyDominates(place, user))
+        place = buildSubsetExtraction(rewriter, op, empty, user);
+      return place;
     };
     if (failed(analyzeModuleOp(module, state)) ||
         failed(eliminateEmptyTensors(rewriter, module, state, extract)))
-      signalPassFailure();
+      return signalPassFailure();
+    // Destinations that remain are shared again.
+    DominanceInfo dominance(module);
+    eliminateCommonSubExpressions(rewriter, dominance, module);
   }
 };
 

@@ -45,3 +45,25 @@ func.func @main(%x: tensor<4xindex>, %i: index) -> tensor<?xf32> {
 func.func @main(%x: tensor<?xf32>) -> (tensor<?xf32> {rt.state = {input = 0 : i64, axis = 0 : i64}}) {
   return %x : tensor<?xf32>
 }
+
+// -----
+
+// What is only reshaped at the end is computed in the caller's memory.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: (%[[X:.*]]: tensor<?x?x8xf32>)
+// CHECK: %[[OUT:.*]] = rt.output 0[%{{.*}}, %{{.*}}] : memref<?x?x8xf32>
+// CHECK: %[[ROWS:.*]] = memref.collapse_shape %[[OUT]] {{\[\[}}0, 1], [2]]
+// CHECK: %[[Y:.*]] = linalg.exp
+// CHECK: bufferization.materialize_in_destination %[[Y]] in restrict writable %[[ROWS]]
+func.func @main(%x: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %b = tensor.dim %x, %c0 : tensor<?x?x8xf32>
+  %s = tensor.dim %x, %c1 : tensor<?x?x8xf32>
+  %rows = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x?x8xf32> into tensor<?x8xf32>
+  %n = arith.muli %b, %s : index
+  %e = tensor.empty(%n) : tensor<?x8xf32>
+  %y = linalg.exp ins(%rows : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %z = tensor.expand_shape %y [[0, 1], [2]] output_shape [%b, %s, 8] : tensor<?x8xf32> into tensor<?x?x8xf32>
+  return %z : tensor<?x?x8xf32>
+}

@@ -79,3 +79,49 @@ func.func @main(%x: tensor<4x6xf32>, %z: tensor<4x6xf32>) -> (tensor<4x6xf32>, t
   %w = linalg.map { arith.addf } ins(%z, %y : tensor<4x6xf32>, tensor<4x6xf32>) outs(%y : tensor<4x6xf32>)
   return %w, %part : tensor<4x6xf32>, tensor<2x6xf32>
 }
+
+// -----
+
+// Whatever branch computes a result, it does so in its place, which has another shape.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[OUT:.*]] = rt.output 0
+// CHECK: %[[ROWS:.*]] = memref.collapse_shape %[[OUT]]
+// CHECK: %[[PLACE:.*]] = bufferization.to_tensor %[[ROWS]] restrict writable
+// CHECK: linalg.exp {{.*}} outs(%[[PLACE]]
+// CHECK: linalg.abs {{.*}} outs(%[[PLACE]]
+func.func @main(%x: tensor<6x8xf32>, %isFirst: i1) -> tensor<2x3x8xf32> {
+  %e = tensor.empty() : tensor<6x8xf32>
+  %y = scf.if %isFirst -> tensor<6x8xf32> {
+    %a = linalg.exp ins(%x : tensor<6x8xf32>) outs(%e : tensor<6x8xf32>) -> tensor<6x8xf32>
+    scf.yield %a : tensor<6x8xf32>
+  } else {
+    %b = linalg.abs ins(%x : tensor<6x8xf32>) outs(%e : tensor<6x8xf32>) -> tensor<6x8xf32>
+    scf.yield %b : tensor<6x8xf32>
+  }
+  %z = tensor.expand_shape %y [[0, 1], [2]] output_shape [2, 3, 8] : tensor<6x8xf32> into tensor<2x3x8xf32>
+  return %z : tensor<2x3x8xf32>
+}
+
+// -----
+
+// What is no result stays in one place.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[PLACE:.*]] = tensor.empty() : tensor<6x8xf32>
+// CHECK-NOT: tensor.empty() : tensor<6x8xf32>
+// CHECK: linalg.exp {{.*}} outs(%[[PLACE]]
+// CHECK: linalg.abs {{.*}} outs(%[[PLACE]]
+func.func @main(%x: tensor<6x8xf32>, %isFirst: i1) -> tensor<6xf32> {
+  %e = tensor.empty() : tensor<6x8xf32>
+  %y = scf.if %isFirst -> tensor<6x8xf32> {
+    %a = linalg.exp ins(%x : tensor<6x8xf32>) outs(%e : tensor<6x8xf32>) -> tensor<6x8xf32>
+    scf.yield %a : tensor<6x8xf32>
+  } else {
+    %b = linalg.abs ins(%x : tensor<6x8xf32>) outs(%e : tensor<6x8xf32>) -> tensor<6x8xf32>
+    scf.yield %b : tensor<6x8xf32>
+  }
+  %zero = arith.constant 0.0 : f32
+  %s = tensor.empty() : tensor<6xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%s : tensor<6xf32>) -> tensor<6xf32>
+  %z = linalg.reduce { arith.addf } ins(%y : tensor<6x8xf32>) outs(%f : tensor<6xf32>) dimensions = [1]
+  return %z : tensor<6xf32>
+}

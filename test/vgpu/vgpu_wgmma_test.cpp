@@ -336,6 +336,11 @@ TEST_F(Wgmma, RegisterWrittenAfterTheFenceIsFound) {
               "written after the last wgmma.fence", test);
 }
 
+TEST_F(Wgmma, DescriptorsThatLeadOutsideAreFound) {
+  expectFound("shr.u32 %r7, %r2, 4;", "add.u64 %rd11, %rd11, 64;\nshr.u32 %r7, %r2, 4;",
+              "leads outside of the block's shared memory");
+}
+
 TEST_F(Wgmma, ReservedBitsAreFound) {
   expectFound("shr.u32 %r7, %r2, 4;", "or.b64 %rd11, %rd11, 0x4000;\nshr.u32 %r7, %r2, 4;",
               "must be zero");

@@ -85,8 +85,6 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   if (!copy.lanes)
     flights.end(copy.flight);
   // From here on it is as if the threads themselves had stored it.
-  if (flights.isBusy(AccessKind::Store, copy.ranges)) [[unlikely]]
-    flights.check(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   flights.remember(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   if (Observer *observer = block.machine.observer)
     observer->access({AccessKind::Store, ptx::Space::Shared, Order::Weak, Scope::None, false,

@@ -10,16 +10,20 @@ namespace {
 /// The marks of a unit.
 typedef uint8_t UnitMarks __attribute__((vector_size(16), aligned(1), may_alias));
 
-uint8_t foldBytes(uint64_t bytes) {
-  bytes |= bytes >> 32;
-  bytes |= bytes >> 16;
-  return static_cast<uint8_t>(bytes | bytes >> 8);
+/// The marks that any of them has.
+uint8_t foldMarks(const UnitMarks &marks) {
+  uint64_t halves[2];
+  std::memcpy(halves, &marks, sizeof halves);
+  uint64_t all = halves[0] | halves[1];
+  all |= all >> 32;
+  all |= all >> 16;
+  return static_cast<uint8_t>(all | all >> 8);
 }
 
 } // namespace
 
 Flights::Flights(Block &block, bool tracksProxies)
-    : block(block), tracksProxies(tracksProxies), readers(block.sharedEnd / kUnit + 1),
+    : block(block), tracksProxies(tracksProxies), readers(block.sharedEnd / kUnit + 1, 0),
       writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.units.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
@@ -36,17 +40,15 @@ void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string m
   block.machine.findings.add(std::move(finding));
 }
 
-/// Words at a time, whose bytes are folded at the end.
-uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
-  uint64_t all = 0, word;
-  uint32_t byte = 0;
-  for (; byte + 8 <= bytes; byte += 8) {
-    std::memcpy(&word, &block.sharedMarks[address + byte], 8);
-    all |= word;
-  }
-  for (; byte < bytes; ++byte)
-    all |= block.sharedMarks[address + byte];
-  return foldBytes(all);
+inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
+  const uint8_t *marks = &block.sharedMarks[address], *end = marks + bytes;
+  UnitMarks units{};
+  for (; end - marks >= kUnit; marks += kUnit)
+    units |= reinterpret_cast<const UnitMarks &>(*marks);
+  uint8_t flags = foldMarks(units);
+  for (; marks < end; ++marks)
+    flags |= *marks;
+  return flags;
 }
 
 std::string Flights::describe(uint64_t address) const {
@@ -73,18 +75,18 @@ inline uint8_t Flights::markRead(SharedRange range) {
     all |= marks;
     marks |= uint8_t{kLeaving};
   }
-  uint64_t halves[2];
-  std::memcpy(halves, &all, sizeof halves);
-  return foldBytes(halves[0] | halves[1]);
+  return foldMarks(all);
 }
 
-/// Most copies are of single units, which need no call.
-void Flights::setMarks(SharedRange range, uint8_t mark) {
-  uint8_t *marks = &block.sharedMarks[range.begin];
-  if (range.end - range.begin == kUnit)
-    reinterpret_cast<UnitMarks &>(*marks) = UnitMarks{} + mark;
-  else
+/// Most copies are of a few units, which need no call.
+inline void Flights::setMarks(SharedRange range, uint8_t mark) {
+  constexpr uint32_t kFewBytes = 8 * kUnit;
+  uint8_t *marks = &block.sharedMarks[range.begin], *end = marks + (range.end - range.begin);
+  if (range.end - range.begin > kFewBytes || (range.end - range.begin) % kUnit)
     std::memset(marks, mark, range.end - range.begin);
+  else
+    for (; marks < end; marks += kUnit)
+      reinterpret_cast<UnitMarks &>(*marks) = UnitMarks{} + mark;
 }
 
 inline void Flights::unmark(Direction direction, SharedRange range) {
@@ -148,13 +150,6 @@ void Flights::end(uint64_t flight) {
   done.isDone = true;
   for (; !flights.empty() && flights.front().isDone; ++firstFlight)
     flights.pop_front();
-}
-
-bool Flights::isBusy(AccessKind kind, Ranges ranges) const {
-  uint8_t flags = 0;
-  for (SharedRange range : ranges)
-    flags |= flagsOf(range.begin, range.end - range.begin);
-  return flags & forbidden(kind);
 }
 
 void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,

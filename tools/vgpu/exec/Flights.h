@@ -37,8 +37,6 @@ public:
   static constexpr uint8_t forbidden(AccessKind kind) {
     return kind == AccessKind::Load ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
   }
-  /// Whether the ranges have such marks.
-  bool isBusy(AccessKind kind, Ranges ranges) const;
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
              uint32_t bytes) const;
@@ -85,7 +83,7 @@ private:
   };
   /// The last ones of each unit, and whether a page of units may have any.
   struct Accessors {
-    explicit Accessors(uint32_t units) : units(units), pages(units / kPageUnits + 1) {}
+    explicit Accessors(uint32_t units) : units(units), pages(units / kPageUnits + 1, 0) {}
     bool mayHaveAny(SharedRange range) const;
     void forgetPages(SharedRange range);
 

@@ -21,7 +21,8 @@ std::unique_ptr<Frame> Warp::newFrame(const Function &function, uint32_t localBa
   auto result = std::make_unique<Frame>();
   result->function = &function;
   // Registers that a program reads before it writes them are at least the same in every run.
-  result->registers.assign(function.registerWords, 0xdbdbdbdb);
+  result->registers.resize(std::max<uint32_t>(function.registerWords, 1));
+  std::memset(result->registers.data(), 0xdb, function.registerWords * sizeof(uint32_t));
   result->predicates.assign(function.predicates, 0);
   result->predicates[0] = kAllLanes;
   result->localBase = localBase;

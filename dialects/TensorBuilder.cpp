@@ -16,8 +16,8 @@ Type accumulatorOf(Type element) {
 // Tensors
 //===----------------------------------------------------------------------===//
 
-Value TensorBuilder::generic(Sizes loops, ArrayRef<Operand> operands, Operand init, bool readsInit,
-                             Body body) {
+Value TensorBuilder::generic(Sizes loops, ArrayRef<Operand> operands, const Operand &init,
+                             bool readsInit, Body body) {
   MLIRContext *context = getContext();
   SmallVector<AffineMap> maps;
   SmallVector<Value> inputs;
@@ -71,7 +71,8 @@ Value TensorBuilder::update(Value dest, ArrayRef<Operand> operands, Body body) {
                  /*readsInit=*/true, body);
 }
 
-Value TensorBuilder::reduce(Sizes loops, ArrayRef<Operand> operands, Operand init, Body body) {
+Value TensorBuilder::reduce(Sizes loops, ArrayRef<Operand> operands, const Operand &init,
+                            Body body) {
   return generic(loops, operands, init, /*readsInit=*/true, body);
 }
 

@@ -42,7 +42,7 @@ public:
   /// Folds `body` into `init`. Loops that `init` is not indexed by ascend one
   /// element after the other. Of loops with equal claims to be the innermost,
   /// kernels take the last: state the contiguous one after the others.
-  mlir::Value reduce(Sizes loops, llvm::ArrayRef<Operand> operands, Operand init, Body body);
+  mlir::Value reduce(Sizes loops, llvm::ArrayRef<Operand> operands, const Operand &init, Body body);
 
   /// A tensor of `sizes` filled with a constant.
   mlir::Value filled(Sizes sizes, mlir::Type element, double value);
@@ -83,8 +83,8 @@ public:
   mlir::Value convert(mlir::Value value, mlir::Type type);
 
 private:
-  mlir::Value generic(Sizes loops, llvm::ArrayRef<Operand> operands, Operand init, bool readsInit,
-                      Body body);
+  mlir::Value generic(Sizes loops, llvm::ArrayRef<Operand> operands, const Operand &init,
+                      bool readsInit, Body body);
 };
 
 /// The type that sums of `element` are computed in.

@@ -67,7 +67,7 @@ public:
   size_t size() const { return size_; }
 
 private:
-  void swap(Buffer &other) {
+  void swap(Buffer &other) noexcept {
     std::swap(memory, other.memory);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

@@ -87,7 +87,7 @@ FailureOr<SmallVector<Value>> LayerNormOp::decomposeOperation(OpBuilder &builder
   TensorBuilder b(builder, getLoc());
   unsigned axis = getAxis();
   Means means(b, getX(), axis);
-  Value mean = means.of({}, [](TensorBuilder &b, ValueRange v) { return v[0]; });
+  Value mean = means.of({}, [](TensorBuilder &, ValueRange v) { return v[0]; });
   Value variance = means.of(mean, [](TensorBuilder &b, ValueRange v) {
     Value difference = b.sub(v[0], v[1]);
     return b.mul(difference, difference);
@@ -98,7 +98,7 @@ FailureOr<SmallVector<Value>> LayerNormOp::decomposeOperation(OpBuilder &builder
   auto statistic = [&](Value value, TensorBuilder::Body body) {
     return b.compute(kept, {{value, range(0, axis)}}, means.type, body);
   };
-  Value meanResult = statistic(mean, [](TensorBuilder &b, ValueRange v) { return v[0]; });
+  Value meanResult = statistic(mean, [](TensorBuilder &, ValueRange v) { return v[0]; });
   auto inverseOf = [&](TensorBuilder &b, Value variance) {
     return inverseRoot(b, variance, getEpsilon().convertToDouble());
   };

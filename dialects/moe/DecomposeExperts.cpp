@@ -122,17 +122,17 @@ private:
   Value expert(TensorBuilder &b) { return b.select(isExpert(b), id(b), b.index(0)); }
 
   /// [T,K,rows], without bias. Loops t, k, depth, row.
-  Value product(const Matrix &matrix, Value x, SmallVector<unsigned> dims, OpFoldResult depth,
+  Value product(const Matrix &matrix, Value x, ArrayRef<unsigned> dims, OpFoldResult depth,
                 OpFoldResult rows) {
     Value zero = b.filled({tokens, topK, rows}, f32, 0);
-    return b.reduce({tokens, topK, depth, rows}, {{x, dims}}, {zero, {0, 1, 3}},
+    return b.reduce({tokens, topK, depth, rows}, {{x, llvm::to_vector(dims)}}, {zero, {0, 1, 3}},
                     [&](TensorBuilder &b, ValueRange v) {
                       Value w = weight(b, matrix, quant, expert(b), b.loop(3), b.loop(2));
                       return b.add(v[1], b.mul(b.convert(v[0], f32), w));
                     });
   }
 
-  Value firstProduct(const Matrix &matrix, Value x, SmallVector<unsigned> dims) {
+  Value firstProduct(const Matrix &matrix, Value x, ArrayRef<unsigned> dims) {
     return product(matrix, x, dims, hidden, b.size(matrix.weights, 1));
   }
 
@@ -205,7 +205,7 @@ public:
         })[0];
     Value offsets = exclusiveSum(counts, buckets);
     Value next = b.compute(buckets, {{offsets, {0}}}, i32,
-                           [](TensorBuilder &b, ValueRange v) { return v[0]; });
+                           [](TensorBuilder &, ValueRange v) { return v[0]; });
     Value sorted = tensor::EmptyOp::create(b, {OpFoldResult(slots)}, i32);
     Value positions = tensor::EmptyOp::create(b, b.sizes(op.getIds()), i32);
     SmallVector<Value> placed =

@@ -27,7 +27,7 @@ LogicalResult LoadWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult OutputOp::verify() {
   auto type = cast<MemRefType>(getResult().getType());
-  if (getSizes().size() != static_cast<size_t>(type.getNumDynamicDims()))
+  if (getSizes().size() != type.getNumDynamicDims())
     return emitOpError("requires one size per dynamic dimension, but ")
            << getSizes().size() << " are given for " << type;
   return success();

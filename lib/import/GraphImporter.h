@@ -54,7 +54,7 @@ private:
     const proto::Function *function = nullptr;
     const FunctionArguments *arguments = nullptr;
     const Frame *caller = nullptr;
-    std::string prefix = "";
+    std::string prefix = {};
     int depth = 0;
   };
 

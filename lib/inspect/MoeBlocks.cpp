@@ -101,7 +101,7 @@ std::string routerOf(onnx::NodeOp choice) {
   for (Operation *op = choice.getInputs().front().getDefiningOp(); op;) {
     StringRef type = operatorOf(op);
     if (type == "Sigmoid" || type == "Softmax")
-      return type.lower() + " before top-k" + groups + normalised;
+      return (type.lower() + llvm::Twine(" before top-k") + groups + normalised).str();
     bool isMasked = type == "Where" && isChoiceOfGroups(op->getOperand(0));
     if (isMasked)
       groups = ", in the best groups";

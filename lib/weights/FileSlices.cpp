@@ -19,7 +19,7 @@ FileSlices::FileSlices(FileSlices &&other) : path(std::move(other.path)), file(o
 
 FileSlices::~FileSlices() {
   if (file != sys::fs::kInvalidFile)
-    sys::fs::closeFile(file);
+    (void)sys::fs::closeFile(file); // It was only read.
 }
 
 Error FileSlices::read(uint64_t offset, MutableArrayRef<char> bytes) const {

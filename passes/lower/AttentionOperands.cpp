@@ -20,15 +20,15 @@ std::optional<AttentionSpec> attentionOf(attn::AttentionOp op) {
                           .group = heads / kvHeads,
                           .depth = depth,
                           .valueDepth = valueDepth,
-                          .chunk = static_cast<int64_t>(op.getChunk()),
+                          .chunk = op.getChunk(),
                           .hasBias = static_cast<bool>(op.getBias()),
                           .hasMask = static_cast<bool>(op.getMask()),
                           .hasLengths = static_cast<bool>(op.getKvLengths()),
                           .hasOffsets = static_cast<bool>(op.getQOffsets()),
                           .scale = op.getScale().convertToDouble(),
                           .softcap = op.getSoftcap().convertToDouble(),
-                          .left = static_cast<int64_t>(op.getLeft()),
-                          .right = static_cast<int64_t>(op.getRight())};
+                          .left = op.getLeft(),
+                          .right = op.getRight()};
   if (op.getSink())
     attention.sink = typeOf(op.getSink()).getElementType();
   for (Value operand : {op.getBias(), op.getSink()})

@@ -52,7 +52,7 @@ std::optional<PackedMatrices> weightsOf(moe::GroupedMatmulOp op, std::optional<W
 
 KernelRows::KernelRows(moe::GroupedMatmulOp op)
     : op(op), hasSlots(op.getSlots()), areScaled(op.getInputScales()),
-      slotsPerRow(static_cast<int64_t>(op.getSlotsPerRow())),
+      slotsPerRow(op.getSlotsPerRow()),
       type(areScaled ? Float32Type::get(op.getContext()) : elementOf(op.getX())) {}
 
 Value KernelRows::source(TensorBuilder &b) const {

@@ -4,6 +4,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "moec/InitAll.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/SourceMgr.h"
 #include "gtest/gtest.h"
 
@@ -23,7 +25,10 @@ CompileOptions testedOptions() {
 
 int testedRounds(int standard) {
   const char *rounds = std::getenv("MOEC_TEST_ROUNDS");
-  return rounds ? std::atoi(rounds) : standard;
+  int count = standard;
+  if (rounds && !llvm::to_integer(rounds, count))
+    llvm::report_fatal_error("MOEC_TEST_ROUNDS is no number");
+  return count;
 }
 
 Model compileAndLoad(const std::filesystem::path &onnx, CompileOptions options) {

@@ -47,8 +47,8 @@ public:
         model(compile(context, source(), chip)) {}
 
   void run(int64_t queries, int64_t keys) {
-    std::vector<char> q(queries * kHeads * kDepth * bytes, 0x3c), y(q);
-    std::vector<char> k(keys * kKvHeads * kDepth * bytes, 0x3c), v(k);
+    std::vector<char> q(queries * kHeads * kDepth * bytes, 0x3c), y(q.size());
+    std::vector<char> k(keys * kKvHeads * kDepth * bytes, 0x3c), v(k.size(), 0x3c);
     int64_t length = keys, offset = keys - queries;
     Arguments arguments;
     auto rows = [&](const std::vector<char> &data) {

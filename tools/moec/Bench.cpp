@@ -74,9 +74,9 @@ Status measure(const Setting &setting, LanguageModel &language, Result &result) 
 void print(const Setting &setting, const Result &result, const moec_memory_report &memory) {
   std::printf("batch %lld, medians of %lld rounds\n", static_cast<long long>(setting.batch),
               static_cast<long long>(setting.repeat));
-  std::printf("prefill: %lld tokens in %.3f ms, %.1f tokens/s\n",
-              static_cast<long long>(setting.batch * setting.prompt), result.prefillSeconds * 1e3,
-              setting.batch * setting.prompt / result.prefillSeconds);
+  int64_t tokens = setting.batch * setting.prompt;
+  std::printf("prefill: %lld tokens in %.3f ms, %.1f tokens/s\n", static_cast<long long>(tokens),
+              result.prefillSeconds * 1e3, tokens / result.prefillSeconds);
   std::printf("decode: %.3f ms per step, %.1f tokens/s\n", result.tokenSeconds * 1e3,
               setting.batch / result.tokenSeconds);
   std::printf("memory: %s\n", memoryText(memory).c_str());

@@ -110,7 +110,9 @@ Status generate(const Request &request, LanguageModel &language) {
       break;
     show(id, request.isText, count == 0);
     // The last token needs no successor.
-    if (++count < request.newTokens && (error = language.advance({id})))
+    if (++count < request.newTokens)
+      error = language.advance({id});
+    if (error)
       break;
   }
   double end = seconds();

@@ -204,8 +204,8 @@ bool looksLikeArtifact(const std::string &path) {
 int inspectArtifact(const Arguments &arguments, const std::string &path) {
   constexpr int64_t kMost = 1 << 24;
   int64_t batch = 1, sequence = 0;
-  for (Status error : {arguments.integer("--batch", 1, kMost, batch),
-                       arguments.integer("--sequence", 1, kMost, sequence)})
+  for (const Status &error : {arguments.integer("--batch", 1, kMost, batch),
+                              arguments.integer("--sequence", 1, kMost, sequence)})
     if (error)
       return misuse(inspectCommand, error.message());
   Artifact artifact;

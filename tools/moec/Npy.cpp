@@ -35,7 +35,7 @@ const char *dtypeOf(int32_t type) {
 std::string member(const std::string &header, const std::string &key) {
   size_t at = header.find("'" + key + "'");
   at = at == std::string::npos ? at : header.find(':', at);
-  at = at == std::string::npos ? at : header.find_first_not_of(" ", at + 1);
+  at = at == std::string::npos ? at : header.find_first_not_of(' ', at + 1);
   return at == std::string::npos ? "" : header.substr(at);
 }
 

@@ -9,6 +9,7 @@ namespace moec::tools {
 /// top-k and top-p let them take part.
 std::vector<Sampler::Candidate> Sampler::candidates(const float *logits, int64_t vocabulary) const {
   std::vector<Candidate> list;
+  list.reserve(vocabulary);
   for (int64_t id = 0; id < vocabulary; ++id)
     list.push_back({id, logits[id]});
   std::stable_sort(list.begin(), list.end(),
@@ -35,9 +36,11 @@ int64_t Sampler::choose(const float *logits, int64_t vocabulary) {
     total += candidate.weight;
   // 53 random bits: std::uniform_real_distribution differs among libraries.
   double point = static_cast<double>(random() >> 11) * 0x1p-53 * total;
-  for (const Candidate &candidate : list)
-    if ((point -= candidate.weight) < 0)
+  for (const Candidate &candidate : list) {
+    point -= candidate.weight;
+    if (point < 0)
       return candidate.id;
+  }
   return list.back().id;
 }
 

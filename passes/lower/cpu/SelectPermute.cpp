@@ -11,7 +11,7 @@ static constexpr int64_t kMaxExperts = 4096;
 
 LogicalResult selectKernel(CpuKernels &kernels, RewriterBase &rewriter, moe::PermuteOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
-  Permute permute{.experts = static_cast<int64_t>(op.getExperts()),
+  Permute permute{.experts = op.getExperts(),
                   .topK = cast<RankedTensorType>(op.getIds().getType()).getDimSize(1)};
   if (!isKnownSize(permute.topK) || permute.experts > kMaxExperts)
     return failure();

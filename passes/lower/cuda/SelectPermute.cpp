@@ -8,7 +8,7 @@ namespace moec {
 
 LogicalResult selectKernel(CudaKernels &kernels, RewriterBase &rewriter, moe::PermuteOp op) {
   constexpr int64_t kDynamic = ShapedType::kDynamic;
-  cuda::Permute permute{static_cast<int64_t>(op.getExperts()),
+  cuda::Permute permute{op.getExperts(),
                         cast<RankedTensorType>(op.getIds().getType()).getDimSize(1)};
   if (!isKnownSize(permute.topK) || !permute.isSupported())
     return failure();

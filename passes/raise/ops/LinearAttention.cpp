@@ -150,7 +150,7 @@ private:
     FailureOr<Tensor> x = perToken(input, name, e.size(*size));
     if (failed(x))
       return failure();
-    return std::optional<Tensor>(*x);
+    return std::make_optional(*x);
   }
 
   /// [B,M,D,E]: the input's, its last of a window, or zeros.

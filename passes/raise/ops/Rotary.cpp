@@ -9,7 +9,7 @@ using namespace mlir;
 
 namespace moec::raise {
 
-Tensor rotate(Emitter &e, Tensor x, Tensor cos, Tensor sin, std::optional<Tensor> positions,
+Tensor rotate(Emitter &e, Tensor x, Tensor cos, Tensor sin, const std::optional<Tensor> &positions,
               bool interleaved) {
   Value ids;
   if (positions)
@@ -21,8 +21,8 @@ Tensor rotate(Emitter &e, Tensor x, Tensor cos, Tensor sin, std::optional<Tensor
 namespace {
 
 /// Rotates heads, however the input holds them: [B,S,N*D] or [B,N,S,D].
-LogicalResult rotateInput(Node &node, Tensor cos, Tensor sin, std::optional<Tensor> positions,
-                          std::optional<int64_t> heads) {
+LogicalResult rotateInput(Node &node, Tensor cos, Tensor sin,
+                          const std::optional<Tensor> &positions, std::optional<int64_t> heads) {
   Emitter &e = node.emitter;
   Tensor x = node.in(0);
   bool isFlat = x.rank() == 3;

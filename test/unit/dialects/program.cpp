@@ -9,6 +9,7 @@
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/JSON.h"
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <csetjmp>
 #include <cstring>
@@ -348,8 +349,8 @@ double difference(const Array &actual, const Array &expected) {
 }
 
 bool identical(const Array &lhs, const Array &rhs) {
-  return lhs.shape == rhs.shape && lhs.values.size() == rhs.values.size() &&
-         std::memcmp(lhs.values.data(), rhs.values.data(), lhs.values.size() * sizeof(double)) == 0;
+  auto bits = [](double value) { return std::bit_cast<uint64_t>(value); };
+  return lhs.shape == rhs.shape && std::ranges::equal(lhs.values, rhs.values, {}, bits, bits);
 }
 
 } // namespace moec::test

@@ -15,7 +15,7 @@ struct Case {
   std::string node, version, parameters;
   std::vector<std::string> inputs;
   std::string output;
-  std::string domain = "";
+  std::string domain = {};
 };
 
 std::string sourceOf(const Case &node) {

@@ -58,7 +58,7 @@ TEST_F(ArtifactTest, AnyFlippedByteIsRefused) {
   std::string bytes = readAll(files.artifact());
   FILE *file = fopen(files.artifact().c_str(), "r+b");
   ASSERT_TRUE(file);
-  setbuf(file, nullptr);
+  ASSERT_EQ(setvbuf(file, nullptr, _IONBF, 0), 0);
   auto put = [&](size_t at, char byte) {
     fseek(file, static_cast<long>(at), SEEK_SET);
     fputc(byte, file);

@@ -9,6 +9,7 @@
 #include "tools/moec/selfcheck/PlacesCheck.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace moec::tools {
@@ -192,7 +193,8 @@ Status tryBoth(CheckedGpu &gpu, const LoadedModule &module, const Format &format
         return error;
       for (int row = 0; row < kMmaRows; ++row)
         for (int column = 0; column < kMmaColumns; ++column, ++compared)
-          if (std::memcmp(&sums[row][column], &expected[first + row][column], sizeof(float)) != 0)
+          if (std::bit_cast<uint32_t>(sums[row][column]) !=
+              std::bit_cast<uint32_t>(expected[first + row][column]))
             return runtime::failure(
                 MOEC_EXECUTION_FAILED, "row %d, column %d is %a by mma.sync, but %a by wgmma",
                 first + row, column, sums[row][column], expected[first + row][column]);

@@ -27,7 +27,7 @@ double ofSine(double, double a) { return std::exp2(std::abs(a) <= 2 * M_PI ? -20
 double quotient(double a, double b) { return a / b; }
 double log2Of(double a, double) { return std::log2(a); }
 
-const Approximation kApproximations[] = {
+constexpr Approximation kApproximations[] = {
     {"ex2.approx.ftz.f32 %d, %a;", -120, 120, [](double a, double) { return std::exp2(a); },
      twoUlp},
     {"lg2.approx.f32 %d, %a;", 0.001f, 1e6f, log2Of, ofLog2},
@@ -57,9 +57,12 @@ protected:
                       ".param .u64 out, .param .u64 a, .param .u64 b) {\n"
                       ".reg .b32 %i;\n.reg .b64 %o, %p;\n.reg .f32 %a, %b, %d;\n"
                       "mov.u32 %i, %tid.x;\nmul.wide.u32 %o, %i, 4;\n";
-    for (std::string name : {"a", "b"})
-      ptx += "ld.param.u64 %p, [" + name + "];\nadd.u64 %p, %p, %o;\nld.global.f32 %" + name +
-             ", [%p];\n";
+    for (const char *name : {"a", "b"})
+      ptx.append("ld.param.u64 %p, [")
+          .append(name)
+          .append("];\nadd.u64 %p, %p, %o;\nld.global.f32 %")
+          .append(name)
+          .append(", [%p];\n");
     ptx += instruction + "\nld.param.u64 %p, [out];\nadd.u64 %p, %p, %o;\n"
                          "st.global.f32 [%p], %d;\nret;\n}\n";
     Buffer<float> da(a), db(b), out(kValues);

@@ -21,7 +21,7 @@ using nlohmann::json;
 using Environment = std::vector<std::pair<const char *, const char *>>;
 
 constexpr int kSide = 512;
-const Environment kCountOnly = {{"VGPU_COUNT_ONLY", "1"}, {"VGPU_ASSUME_INITIALIZED", "1"}};
+Environment countOnly() { return {{"VGPU_COUNT_ONLY", "1"}, {"VGPU_ASSUME_INITIALIZED", "1"}}; }
 
 /// What the calls answered, what was found, and what was counted.
 struct Outcome {
@@ -139,7 +139,7 @@ CUresult multiplyByWgmma(bool isInitialized) {
 // Nothing but the values differs, of memory that nobody has written too.
 TEST(CountOnly, CountsTheSameOfMma) {
   Outcome full = outcomeOf({}, [] { return multiplyByMma(true); });
-  Outcome only = outcomeOf(kCountOnly, [] { return multiplyByMma(false); });
+  Outcome only = outcomeOf(countOnly(), [] { return multiplyByMma(false); });
   EXPECT_EQ(full.result, CUDA_SUCCESS);
   EXPECT_EQ(only.result, CUDA_SUCCESS);
   EXPECT_EQ(full.counters["total"]["tensor_flops"], 2 * kSide * kSide * kSide);
@@ -149,7 +149,7 @@ TEST(CountOnly, CountsTheSameOfMma) {
 
 TEST(CountOnly, CountsTheSameOfWgmma) {
   Outcome full = outcomeOf({}, [] { return multiplyByWgmma(true); });
-  Outcome only = outcomeOf(kCountOnly, [] { return multiplyByWgmma(false); });
+  Outcome only = outcomeOf(countOnly(), [] { return multiplyByWgmma(false); });
   EXPECT_EQ(full.result, CUDA_SUCCESS);
   EXPECT_EQ(only.result, CUDA_SUCCESS);
   EXPECT_EQ(full.counters["total"]["tensor_flops"], 2 * kSide * kSide * kSide);
@@ -159,7 +159,7 @@ TEST(CountOnly, CountsTheSameOfWgmma) {
 
 // One of 64 blocks: a 64th of what is multiplied.
 TEST(CountOnly, CountsTheFirstBlocks) {
-  Environment environment = kCountOnly;
+  Environment environment = countOnly();
   environment.push_back({"VGPU_COUNT_BLOCKS", "1"});
   Outcome one = outcomeOf(environment, [] { return multiplyByMma(false); });
   EXPECT_EQ(one.result, CUDA_SUCCESS);
@@ -227,8 +227,8 @@ void expectRefused(const std::vector<std::string> &bodies, const std::string &in
       << outcome.findings;
 }
 
-const std::string kAddress = "  and.b32 %r30, %r20, 124;\n  cvt.u64.u32 %rd3, %r30;\n"
-                             "  add.u64 %rd4, %rd0, %rd3;\n  ld.global.u32 %r31, [%rd4];\n";
+constexpr const char *kAddress = "  and.b32 %r30, %r20, 124;\n  cvt.u64.u32 %rd3, %r30;\n"
+                                 "  add.u64 %rd4, %rd0, %rd3;\n  ld.global.u32 %r31, [%rd4];\n";
 
 TEST(CountOnly, TakesResultsAsData) {
   Outcome outcome =
@@ -240,7 +240,7 @@ TEST(CountOnly, TakesResultsAsData) {
   EXPECT_EQ(outcome.findings, json::array());
 }
 
-TEST(CountOnly, RefusesAddresses) { expectRefused({kMultiply + kAddress}, "ld.global.u32"); }
+TEST(CountOnly, RefusesAddresses) { expectRefused({std::string(kMultiply) + kAddress}, "ld.global.u32"); }
 
 TEST(CountOnly, RefusesBranches) {
   expectRefused({std::string(kMultiply) +

@@ -93,8 +93,7 @@ TEST_F(Counters, Divergence) {
 TEST_F(Counters, Graphs) {
   Buffer<float> in(std::vector<float>(kCount, 1)), out(kCount);
   CUfunction function = find("copy");
-  void *arguments[] = {const_cast<CUdeviceptr *>(&in.address),
-                       const_cast<CUdeviceptr *>(&out.address)};
+  void *arguments[] = {&in.address, &out.address};
   CUDA_KERNEL_NODE_PARAMS parameters{function, 16, 1,         1,       256,     1,
                                      1,        0,  arguments, nullptr, nullptr, nullptr};
   CUgraph graph;

@@ -11,6 +11,13 @@
 
 namespace {
 
+/// What C programs begin with; not all enumerations in it have an enumerator of 0.
+template <class T> T zeros() {
+  T value;
+  std::memset(&value, 0, sizeof value);
+  return value;
+}
+
 class DriverApi : public GpuTest {
 protected:
   /// Adds 1 to `count` ints, so that the number of launches can be read.
@@ -118,7 +125,7 @@ TEST_F(DriverApi, UnknownEnumeratorsAreRefused) {
             CUDA_ERROR_INVALID_VALUE);
   EXPECT_EQ(cuStreamBeginCapture_v2(stream, static_cast<CUstreamCaptureMode>(9)),
             CUDA_ERROR_INVALID_VALUE);
-  CUDA_MEMCPY2D copy{};
+  auto copy = zeros<CUDA_MEMCPY2D>();
   copy.srcMemoryType = static_cast<CUmemorytype>(77);
   copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
   copy.dstDevice = data.address;
@@ -356,7 +363,7 @@ TEST_F(DriverApi, TwoDimensionalCopies) {
   std::vector<char> from(40), to(40);
   for (int i = 0; i < 40; ++i)
     from[i] = static_cast<char>(i);
-  CUDA_MEMCPY2D copy{};
+  auto copy = zeros<CUDA_MEMCPY2D>();
   copy.srcMemoryType = CU_MEMORYTYPE_HOST;
   copy.srcHost = from.data();
   copy.srcPitch = 10;
@@ -384,7 +391,7 @@ TEST_F(DriverApi, ThreeDimensionalCopies) {
   std::vector<char> from(kBytes);
   std::iota(from.begin(), from.end(), 0);
   Buffer<char> device(std::vector<char>(kBytes, 99));
-  CUDA_MEMCPY3D copy{};
+  auto copy = zeros<CUDA_MEMCPY3D>();
   copy.srcMemoryType = CU_MEMORYTYPE_HOST;
   copy.srcHost = from.data();
   copy.dstMemoryType = CU_MEMORYTYPE_UNIFIED;

@@ -3,6 +3,7 @@
 // are noticed; the ones that are not are in equivalent-mutants.txt.
 #include "Gpu.h"
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
 
@@ -107,9 +108,10 @@ struct Matrix {
   }
   float at(int row, int column) const { return values[row * columns + column]; }
   std::vector<uint16_t> bits() const {
-    std::vector<uint16_t> result;
-    for (float value : values)
-      result.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
+    std::vector<uint16_t> result(values.size());
+    std::transform(values.begin(), values.end(), result.begin(), [](float value) {
+      return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+    });
     return result;
   }
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 using namespace vgpu;
 
 namespace {
@@ -114,9 +116,9 @@ TEST(Mutants, LabelsStayWhereTheyWere) {
     })");
   const ptx::Function &kernel = *module->function("k");
   auto namesOf = [](const ptx::Function &function) {
-    std::vector<std::string> names;
-    for (int label : function.labels)
-      names.push_back(function.instructions[label].opcode);
+    std::vector<std::string> names(function.labels.size());
+    std::transform(function.labels.begin(), function.labels.end(), names.begin(),
+                   [&](int label) { return function.instructions[label].opcode; });
     return names;
   };
   std::vector<Mutant> mutants = mutantsOf(*module, kernel);
@@ -143,13 +145,13 @@ TEST(Mutants, SurveyMarksWhereMistakesMakeADifference) {
     })");
   const ptx::Function &kernel = *module->function("k");
   std::vector<Mutant> mutants = mutantsOf(*module, kernel);
-  std::vector<const Mutant *> all;
-  for (const Mutant &mutant : mutants)
-    all.push_back(&mutant);
+  std::vector<const Mutant *> all(mutants.size());
+  std::transform(mutants.begin(), mutants.end(), all.begin(),
+                 [](const Mutant &mutant) { return &mutant; });
   ptx::Function survey = surveyOf(kernel, all);
-  std::vector<std::string> texts;
-  for (const ptx::Instruction &instruction : survey.instructions)
-    texts.push_back(textOf(instruction, survey));
+  std::vector<std::string> texts(survey.instructions.size());
+  std::transform(survey.instructions.begin(), survey.instructions.end(), texts.begin(),
+                 [&](const ptx::Instruction &instruction) { return textOf(instruction, survey); });
   EXPECT_EQ(texts, (std::vector<std::string>{"setp.lt.s32 %p, %r, 8;", "setp.le.s32 %other, %r, 8;",
                                              "xor.pred %other, %other, %p;", "@%other pmevent 0;",
                                              "setp.ne.u32 %differs, %r, 0;", "@%differs pmevent 1;",

@@ -1,7 +1,8 @@
 #include "count/Counts.h"
 
+#include "tensor/Form.h"
+
 #include <algorithm>
-#include <cstdio>
 #include <optional>
 
 namespace vgpu {
@@ -11,9 +12,9 @@ namespace {
 /// such as m16n8k16. wgmma is executed by four warps together.
 uint64_t flopsOf(const ptx::Instruction &source) {
   for (const std::string &modifier : source.modifiers) {
-    unsigned m, n, k;
-    if (std::sscanf(modifier.c_str(), "m%un%uk%u", &m, &n, &k) == 3)
-      return 2 * uint64_t{m} * n * k / (source.opcode == "wgmma" ? 4 : 1);
+    tensor::Form form;
+    if (tensor::parseShape(modifier, form))
+      return 2 * uint64_t(form.m) * form.n * form.k / (source.opcode == "wgmma" ? 4 : 1);
   }
   return 0;
 }

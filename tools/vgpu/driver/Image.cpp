@@ -136,7 +136,7 @@ std::string findPtx(const void *image, const DeviceModel &model) {
   uint32_t magic;
   std::memcpy(&magic, bytes, sizeof magic);
   if (magic == kWrapperMagic) {
-    std::memcpy(&bytes, bytes + 8, sizeof bytes);
+    std::memcpy(static_cast<void *>(&bytes), bytes + 8, sizeof bytes);
     std::memcpy(&magic, bytes, sizeof magic);
   }
   if (magic == kFatbinMagic)

@@ -260,7 +260,7 @@ bool WarpgroupEngine::rename(Warp &warp, WarpState &state, const RegisterUse &us
   return true;
 }
 
-bool WarpgroupEngine::before(Warp &warp, const Instruction &instruction, const RegisterUse &use) {
+bool WarpgroupEngine::before(Warp &warp, const RegisterUse &use) {
   if (use.kind == RegisterUse::Kind::Wgmma)
     return true;
   WarpState &state = stateOf(warp);

@@ -34,7 +34,7 @@ public:
   void fence(Warp &warp);
 
   /// Before any instruction of a kernel that uses wgmma. False: try again later.
-  bool before(Warp &warp, const Instruction &instruction, const RegisterUse &use);
+  bool before(Warp &warp, const RegisterUse &use);
   /// A warp leaves: reports what it did not wait for.
   void finish();
 

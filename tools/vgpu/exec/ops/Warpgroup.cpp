@@ -55,9 +55,9 @@ Step waitGroup(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   return isDone ? Step::Next : Step::Wait;
 }
 
-Step guarded(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+Step guarded(Warp &warp, const Instruction &, LaneMask lanes) {
   const Function &function = warp.function();
-  if (!engineOf(warp).before(warp, instruction, function.uses[warp.pc]))
+  if (!engineOf(warp).before(warp, function.uses[warp.pc]))
     return Step::Wait;
   const Instruction &plain = function.code[warp.pc];
   return plain.execute(warp, plain, lanes);

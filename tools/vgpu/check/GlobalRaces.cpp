@@ -1,73 +1,40 @@
 #include "check/GlobalRaces.h"
 
-#include "exec/Block.h"
-
-#include <bit>
-
 namespace vgpu {
-
-void GlobalRaces::clear() {
-  pages.clear();
-  std::fill(std::begin(known), std::end(known), Known());
-}
-
-inline GlobalRaces::Line &GlobalRaces::lineOf(uint64_t address) {
-  uint64_t number = address / kPageBytes;
-  Known &entry = known[number % std::size(known)];
-  if (entry.number != number) [[unlikely]] {
-    std::unique_ptr<Page> &page = pages[number];
-    if (!page)
-      page = std::make_unique<Page>();
-    entry = {number, page.get()};
-  }
-  return entry.page->lines[address % kPageBytes / kLineBytes];
-}
-
-/// Gives the line cells of 2 to the `log` bytes, or smaller ones where it has
-/// them, with what was known before; what is older than `start` is forgotten.
-void GlobalRaces::split(Line &line, uint32_t log, Time start) {
-  bool isOld = line.newest <= start;
-  if (!isOld && log >= line.cellLog)
-    return;
-  uint32_t count = log == kLineLog ? 0 : kLineBytes >> log;
-  std::unique_ptr<Cell[]> cells(count ? new Cell[count]() : nullptr);
-  for (uint32_t index = 0; index < count && !isOld; ++index) {
-    uint32_t offset = index << log, inCell = offset & ((1u << line.cellLog) - 1);
-    Cell &cell = cells[index] = line.cells ? line.cells[offset >> line.cellLog] : line.whole;
-    for (Record *record : {&cell.write, &cell.reads[0], &cell.reads[1]})
-      record->lane += inCell >> record->widthLog;
-  }
-  line.whole = Cell();
-  line.cells = std::move(cells);
-  line.cellLog = static_cast<uint8_t>(log);
-}
+namespace {
 
 /// The lanes that accessed a cell of 2 to the `log` bytes.
-LaneMask GlobalRaces::lanesOf(const Record &record, uint32_t log) {
+LaneMask lanesOf(const CellRecord &record, uint32_t log) {
   if (record.hasMoreLanes)
     return kAllLanes;
   uint32_t count = record.widthLog < log ? 1u << (log - record.widthLog) : 1;
   return ((LaneMask{2} << (count - 1)) - 1) << record.lane;
 }
 
-/// Whether what `earlier` says comes before the access for all lanes of
-/// `record`. What may be at the same time does not.
-inline bool GlobalRaces::follows(const Record &earlier, uint32_t log, const Access &access,
-                                 Record record) const {
-  return earlier.time <= access.start || followsUnsettled(earlier, log, access, record);
+/// The size of the cells that keep the lanes apart which share this one, as a
+/// power of two.
+uint32_t apart(GlobalShadow::Cell cell, uint32_t log, CellRecord record) {
+  for (const CellRecord &known : {cell.write, cell.reads.last, cell.reads.before, record})
+    if (known.time)
+      log = std::min<uint32_t>(log, known.widthLog);
+  return log;
 }
 
-bool GlobalRaces::followsUnsettled(const Record &earlier, uint32_t log, const Access &access,
-                                   Record record) const {
+} // namespace
+
+/// Whether what `earlier` says comes before the access for all lanes of
+/// `record`. What may be at the same time does not.
+bool GlobalRaces::followsUnsettled(const CellRecord &earlier, uint32_t log, const Access &access,
+                                   CellRecord record) const {
   const BlockClocks &clocks = access.context.clocks;
   Agent agent = epochs.agentOf(earlier.time);
-  uint32_t warp = epochs.warpOf(earlier.time), own = access.owner % Epochs::kMostWarps;
+  uint32_t warp = epochs.warpOf(earlier.time), own = access.context.warp;
   auto strength = static_cast<Strength>(earlier.strength);
   auto ownStrength = static_cast<Strength>(record.strength);
   if (agent != clocks.agent) {
     bool bothReach = std::min(earlier.scope, record.scope) >= static_cast<uint32_t>(Scope::Device);
     if ((!mayConflict(ownStrength, strength, false) && bothReach) ||
-        access.context.conflicts.isOrdered(agent))
+        (access.context.conflicts && access.context.conflicts->isOrdered(agent)))
       return true;
   } else {
     if (earlier.time <= clocks.floor(own) ||
@@ -89,13 +56,22 @@ bool GlobalRaces::followsUnsettled(const Record &earlier, uint32_t log, const Ac
   return true;
 }
 
+/// What the access leaves in a cell that begins `offset` bytes behind the first of `lane`.
+inline CellRecord GlobalRaces::recordOf(const Access &access, uint32_t log, uint32_t lane,
+                                        uint32_t offset) {
+  CellRecord record = access.record;
+  record.lane = lane + (offset >> access.laneLog);
+  record.widthLog = std::min<uint32_t>(record.widthLog, log);
+  return record;
+}
+
 /// False, with nothing done, if the record would say less than smaller cells can.
-inline bool GlobalRaces::recordRead(Cell &cell, uint32_t log, const Access &access,
-                                    Record record) const {
-  Record &last = cell.reads[0];
+inline bool GlobalRaces::recordRead(Cell cell, uint32_t log, const Access &access,
+                                    CellRecord record) const {
+  auto &[last, before] = cell.reads;
   if (last.time > access.start) {
     if (!epochs.isOf(access.owner, last.time)) {
-      cell.reads[1] = last;
+      before = last;
     } else if (last.time > access.ownKnown &&
                (last.hasMoreLanes || last.lane != record.lane ||
                 std::min<uint32_t>(last.widthLog, log) != record.widthLog)) {
@@ -110,190 +86,176 @@ inline bool GlobalRaces::recordRead(Cell &cell, uint32_t log, const Access &acce
 
 /// Records the access to one cell. False, with nothing done, if the access does
 /// not follow something, as far as cells of this size can tell.
-inline bool GlobalRaces::touch(Cell &cell, uint32_t log, const Access &access,
-                               Record record) const {
-  auto bits = [](const Record &record) { return std::bit_cast<uint64_t>(record); };
+inline bool GlobalRaces::touchCell(Page &page, uint32_t offset, uint32_t log, const Access &access,
+                                   CellRecord record) const {
+  Cell cell = page.cell(offset, log);
+  auto &[write, reads] = cell;
   if (access.isLoad)
-    return bits(cell.reads[0]) == bits(record) ||
-           (follows(cell.write, log, access, record) && recordRead(cell, log, access, record));
-  bool isAgain = bits(cell.write) == bits(record);
-  if ((!isAgain && !follows(cell.write, log, access, record)) ||
-      !follows(cell.reads[0], log, access, record) || !follows(cell.reads[1], log, access, record))
+    return reads.last == record ||
+           ((page.newestWrite(offset) <= access.start || follows(write, log, access, record)) &&
+            recordRead(cell, log, access, record));
+  if ((!(write == record) && !follows(write, log, access, record)) ||
+      !follows(reads.last, log, access, record) || !follows(reads.before, log, access, record))
     return false;
-  cell = {record, {}};
+  write = record;
+  reads = {};
+  page.noteWrite(offset, record.time);
   return true;
 }
 
-/// The size of the cells that keep the lanes apart which share this one, as a
-/// power of two.
-uint32_t GlobalRaces::apart(const Cell &cell, uint32_t log, Record record) {
-  for (const Record &known : {cell.write, cell.reads[0], cell.reads[1], record})
-    if (known.time)
-      log = std::min<uint32_t>(log, known.widthLog);
-  return log;
+/// Records the access of lanes from `lane` on to bytes that follow each other. False
+/// if cells have not the size that they want, or if `touchCell` is in doubt; what has
+/// been recorded then is recorded again.
+inline bool GlobalRaces::touch(const Access &access, uint64_t address, uint32_t bytes,
+                               uint32_t lane) {
+  auto first = static_cast<uint32_t>(address % GlobalShadow::kPageBytes), end = first + bytes;
+  if (end > GlobalShadow::kPageBytes) [[unlikely]]
+    return false;
+  Page &page = shadow.page(address);
+  for (uint32_t offset = first; offset < end;) {
+    uint32_t stop = std::min(end, (offset | (kLineBytes - 1)) + 1);
+    for (uint32_t log = fittingLog(offset, stop - offset); offset < stop; offset += 1u << log)
+      if (page.log(offset) != log ||
+          !touchCell(page, offset, log, access, recordOf(access, log, lane, offset - first)))
+          [[unlikely]]
+        return false;
+  }
+  return true;
 }
 
-void GlobalRaces::report(const Cell &cell, uint32_t log, const Access &access, Record record,
+bool GlobalRaces::touchUnsettled(uint64_t address, uint32_t each, AccessKind kind,
+                                 const Context &context) {
+  LaneAccess access{kind, Order::Weak, Scope::None, false, each, kAllLanes, nullptr};
+  return touch(accessOf(access, context), address, kWarpSize * each, 0);
+}
+
+void GlobalRaces::report(Cell cell, uint32_t log, const Access &access, CellRecord record,
                          uint64_t address) const {
-  auto tell = [&](const Record &earlier, bool writes) {
+  auto tell = [&](const CellRecord &earlier, bool writes) {
     Agent agent = epochs.agentOf(earlier.time);
     LaneMask lanes = lanesOf(earlier, log);
     if (epochs.isOf(access.owner, earlier.time))
       lanes &= ~(LaneMask{1} << record.lane);
-    access.context.conflicts.report({static_cast<int>(record.lane), address, writes,
-                                     static_cast<Strength>(earlier.strength), agent,
-                                     epochs.warpOf(earlier.time), lanes, earlier.line});
+    access.context.conflicts->report({static_cast<int>(record.lane), address, writes,
+                                      static_cast<Strength>(earlier.strength), agent,
+                                      epochs.warpOf(earlier.time), lanes, earlier.line});
   };
   if (!follows(cell.write, log, access, record))
     return tell(cell.write, true);
-  for (const Record &read : cell.reads)
+  for (const CellRecord &read : {cell.reads.last, cell.reads.before})
     if (!access.isLoad && !follows(read, log, access, record))
       return tell(read, false);
 }
 
-/// Bytes of one line, which the lanes from `lane` on access.
-void GlobalRaces::inLine(Line &line, const Access &access, uint64_t address, uint32_t bytes,
-                         uint32_t lane) {
-  auto first = static_cast<uint32_t>(address % kLineBytes);
-  uint32_t log = bytes == kLineBytes
-                     ? kLineLog
-                     : std::min<uint32_t>(std::countr_zero(first | bytes), kLargestPart);
-  if (line.cellLog != log)
-    split(line, log, access.start);
-  line.newest = std::max(line.newest, access.record.time);
-  Record record = access.record;
-  for (uint32_t offset = first; offset < first + bytes;) {
-    log = line.cellLog;
-    Cell &cell = line.cells ? line.cells[offset >> log] : line.whole;
-    record.lane = lane + ((offset - first) >> access.record.widthLog);
-    record.widthLog = std::min<uint32_t>(access.record.widthLog, log);
-    if (!touch(cell, log, access, record)) [[unlikely]] {
-      if (uint32_t finer = apart(cell, log, record); finer < log) {
-        split(line, finer, access.start);
-        continue;
+/// A cell that `touch` leaves in doubt, and that smaller cells cannot settle.
+void GlobalRaces::settleCell(Page &page, const Access &access, uint32_t offset, CellRecord record,
+                             uint64_t address) {
+  uint32_t log = page.log(offset);
+  Cell cell = page.cell(offset, log);
+  report(cell, log, access, record, address);
+  if (access.isLoad) {
+    recordRead(cell, log, access, record);
+    return;
+  }
+  cell.write = record;
+  cell.reads = {};
+  page.noteWrite(offset, record.time);
+}
+
+/// What `touch` leaves in doubt: the cells get the size that the access needs, and
+/// conflicts are reported.
+void GlobalRaces::settle(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane) {
+  for (uint64_t at = address, end = address + bytes; at < end;) {
+    Page &page = shadow.page(at);
+    auto offset = static_cast<uint32_t>(at % GlobalShadow::kPageBytes);
+    auto inLine = static_cast<uint32_t>(std::min(end, (at | (kLineBytes - 1)) + 1) - at);
+    if (uint32_t log = fittingLog(offset, inLine); page.log(offset) != log)
+      page.fit(offset, log, access.start);
+    for (uint64_t stop = at + inLine; at < stop;) {
+      uint32_t log = page.log(offset);
+      CellRecord record = recordOf(access, log, lane, static_cast<uint32_t>(at - address));
+      if (!touchCell(page, offset, log, access, record)) {
+        if (uint32_t finer = apart(page.cell(offset, log), log, record); finer < log) {
+          page.fit(offset, finer, access.start);
+          continue;
+        }
+        settleCell(page, access, offset, record, at);
       }
-      report(cell, log, access, record, address + (offset - first));
-      if (access.isLoad)
-        recordRead(cell, log, access, record);
-      else
-        cell = {record, {}};
+      at += 1u << log;
+      offset += 1u << log;
     }
-    offset += 1u << log;
   }
 }
 
 /// Lanes that load from one address, which one of them has just done. False, and
 /// to be done again lane by lane, if something cannot be said of all of them.
-bool GlobalRaces::loadTogether(Line &line, const Access &access, uint64_t address, uint32_t bytes,
-                               LaneMask others) const {
-  Record record = access.record;
+bool GlobalRaces::loadTogether(const Access &access, uint64_t address, uint32_t bytes,
+                               LaneMask others) {
+  Page &page = shadow.page(address);
+  auto first = static_cast<uint32_t>(address % GlobalShadow::kPageBytes);
+  uint32_t log = page.log(first);
+  if (log > access.record.widthLog)
+    return false;
+  CellRecord record = access.record;
   record.lane = static_cast<uint32_t>(std::countr_zero(others));
   record.hasMoreLanes = true;
-  auto first = static_cast<uint32_t>(address % kLineBytes);
-  uint32_t log = line.cellLog;
-  if (log > record.widthLog || !line.cells)
-    return false;
   record.widthLog = log;
   for (uint32_t offset = first; offset < first + bytes; offset += 1u << log)
-    if (!touch(line.cells[offset >> log], log, access, record))
+    if (!touchCell(page, offset, log, access, record))
       return false;
   return true;
 }
 
-/// The usual access to a line with one cell. False, with nothing done, if more
-/// must be looked at.
-inline bool GlobalRaces::touchWhole(Line &line, const Access &access, uint32_t lane) const {
-  Record record = access.record;
-  record.lane = lane;
-  if (!touch(line.whole, kLineLog, access, record))
-    return false;
-  line.newest = std::max(line.newest, record.time);
-  return true;
-}
-
-inline void GlobalRaces::part(const Access &access, uint64_t address, uint32_t bytes,
-                              uint32_t lane) {
-  while (bytes) {
-    uint32_t now = std::min(bytes, kLineBytes - static_cast<uint32_t>(address % kLineBytes));
-    Line &line = lineOf(address);
-    if (now != kLineBytes || line.cellLog != kLineLog || !touchWhole(line, access, lane))
-      inLine(line, access, address, now, lane);
-    address += now;
-    bytes -= now;
-    lane += now >> access.record.widthLog;
-  }
-}
-
-GlobalRaces::Access GlobalRaces::begin(const MemoryAccess &access, const Context &context) const {
-  uint32_t warp = access.warp.index;
-  Record record;
-  record.time = context.clocks.epoch(warp);
-  record.line = std::min(context.line, kMostLine);
-  record.widthLog = static_cast<uint32_t>(std::countr_zero(access.bytes));
-  record.strength = static_cast<uint32_t>(strengthOf(access));
-  record.scope = static_cast<uint32_t>(access.scope);
+GlobalRaces::Access GlobalRaces::accessOf(const LaneAccess &access, const Context &context) {
+  const BlockClocks &clocks = context.clocks;
   return {context,
-          context.clocks.start,
-          context.clocks.ownKnown(warp),
-          Epochs::ownerOf(context.clocks.agent, warp),
+          clocks.start,
+          clocks.ownKnown(context.warp),
+          Epochs::ownerOf(clocks.agent, context.warp),
           access.kind == AccessKind::Load,
-          record};
+          static_cast<uint32_t>(std::countr_zero(access.bytes)),
+          recordOf(context, strengthOf(access), access.scope, access.bytes)};
 }
 
-void GlobalRaces::accessGroups(const MemoryAccess &access, const Access &now) {
+void GlobalRaces::accessGroups(const LaneAccess &access, const Access &now) {
   eachAddress(access.groups, access.lanes, [&](int lane, LaneMask lanes) {
     uint64_t address = access.addresses[lane];
-    Line &line = lineOf(address);
-    inLine(line, now, address, access.bytes, static_cast<uint32_t>(lane));
+    auto touchOne = [&](int by) {
+      if (!touch(now, address, access.bytes, static_cast<uint32_t>(by)))
+        settle(now, address, access.bytes, static_cast<uint32_t>(by));
+    };
+    touchOne(lane);
     LaneMask others = lanes & (lanes - 1);
-    if (others && loadTogether(line, now, address, access.bytes, others))
+    if (others && loadTogether(now, address, access.bytes, others))
       return;
     for (; others; others &= others - 1)
-      inLine(line, now, address, access.bytes, static_cast<uint32_t>(std::countr_zero(others)));
+      touchOne(std::countr_zero(others));
   });
 }
 
-void GlobalRaces::access(const MemoryAccess &access, const Context &context) {
-  Access now = begin(access, context);
-  if (access.isContiguous)
-    return part(now, access.addresses[0], kWarpSize * access.bytes, 0);
+void GlobalRaces::access(const LaneAccess &access, const Context &context) {
+  Access now = accessOf(access, context);
   if (access.groups && now.isLoad)
     return accessGroups(access, now);
   // What is far apart is not in the processor's caches: it is sought together.
-  Line *lines[kWarpSize];
-  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-    int lane = std::countr_zero(rest);
-    lines[lane] = &lineOf(access.addresses[lane]);
-    __builtin_prefetch(lines[lane]);
-  }
-  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-    int lane = std::countr_zero(rest);
-    const Line &line = *lines[lane];
-    if (line.cells)
-      __builtin_prefetch(&line.cells[access.addresses[lane] % kLineBytes >> line.cellLog]);
-  }
-  for (LaneMask rest = access.lanes; rest;) {
-    int lane = std::countr_zero(rest);
+  if (access.runs == access.lanes)
+    for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
+      uint64_t address = access.addresses[std::countr_zero(rest)];
+      auto offset = static_cast<uint32_t>(address % GlobalShadow::kPageBytes);
+      shadow.page(address).prefetch(offset, fittingLog(offset, access.bytes));
+    }
+  eachRun(access.runs, access.lanes, access.bytes, [&](int lane, uint32_t bytes) {
     uint64_t address = access.addresses[lane];
-    uint64_t end = address;
-    int next = lane;
-    do {
-      end += access.bytes;
-      rest &= rest - 1;
-      ++next;
-    } while (next < kWarpSize && rest >> next & 1 && access.addresses[next] == end);
-    if (address / kLineBytes == (end - 1) / kLineBytes)
-      inLine(*lines[lane], now, address, static_cast<uint32_t>(end - address),
-             static_cast<uint32_t>(lane));
-    else
-      part(now, address, static_cast<uint32_t>(end - address), static_cast<uint32_t>(lane));
-  }
+    if (!touch(now, address, bytes, static_cast<uint32_t>(lane)))
+      settle(now, address, bytes, static_cast<uint32_t>(lane));
+  });
 }
 
-void GlobalRaces::accessRange(const MemoryAccess &access, int lane, const Context &context) {
-  Access now = begin(access, context);
-  now.record.widthLog = kLineLog;
-  part(now, access.addresses[lane], access.bytes, static_cast<uint32_t>(lane));
+void GlobalRaces::accessRange(const LaneAccess &access, int lane, const Context &context) {
+  Access now = accessOf(access, context);
+  now.record.widthLog = GlobalShadow::kLineLog;
+  now.laneLog = 31; // all bytes are one lane's
+  settle(now, access.addresses[lane], access.bytes, static_cast<uint32_t>(lane));
 }
 
 } // namespace vgpu

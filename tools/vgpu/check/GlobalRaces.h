@@ -1,13 +1,11 @@
 #pragma once
-// Who touched global memory last: the shadow in which races between blocks,
-// kernels and streams are seen.
+// Races in global memory, between lanes, blocks, kernels and streams.
 //
-// Memory has cells, each with a record of its last write and of the last two
-// reads by different warps since: a write that neither conflicts with is taken
-// to conflict with none. A line of 128 bytes has one cell as long as warps
-// access it as a whole, and else cells of 16 bytes or fewer. Where a cell is
-// shared by lanes and a record of it leaves a doubt, smaller cells settle it.
+// A write that does not conflict with the reads that are remembered is taken to
+// conflict with none. Where a cell is shared by lanes and a record of it leaves a
+// doubt, smaller cells settle it.
 
+#include "check/GlobalShadow.h"
 #include "check/SharedRaces.h"
 
 namespace vgpu {
@@ -16,81 +14,125 @@ class GlobalRaces {
 public:
   struct Context {
     const BlockClocks &clocks;
-    uint32_t line;
-    Conflicts &conflicts;
+    uint32_t warp;
+    uint32_t line; ///< of the PTX
+    /// Without it, what other blocks did in other launches is always in doubt.
+    Conflicts *conflicts = nullptr;
   };
-
   explicit GlobalRaces(const Epochs &epochs) : epochs(epochs) {}
 
-  void access(const MemoryAccess &access, const Context &context);
+  /// Remembers the access, after reporting conflicts.
+  void access(const LaneAccess &access, const Context &context);
   /// As above, for one lane and any number of bytes: a bulk copy.
-  void accessRange(const MemoryAccess &access, int lane, const Context &context);
+  void accessRange(const LaneAccess &access, int lane, const Context &context);
+  /// The usual access: all lanes touch `each` bytes that follow each other, weakly,
+  /// after all that is remembered of them. False where there is more to look at;
+  /// `access` does so, even if a part of it has been remembered.
+  template <AccessKind kind>
+  bool touchInOrder(uint64_t address, uint32_t each, const Context &context);
   /// Forgets everything: time begins again.
-  void clear();
+  void clear() { shadow.clear(); }
 
 private:
-  static constexpr uint32_t kLineLog = 7, kLineBytes = 1 << kLineLog, kPageBytes = 16384;
-  static constexpr uint32_t kLargestPart = 4; ///< of a line, as a power of two
-  /// Lines of the PTX from here on are one.
-  static constexpr uint32_t kMostLine = (1 << 18) - 1;
+  using Page = GlobalShadow::Page;
+  using Cell = GlobalShadow::Cell;
+  static constexpr uint32_t kLineBytes = GlobalShadow::kLineBytes;
 
-  struct alignas(8) Record {
-    Time time = 0; ///< which tells the warp
-    uint32_t line : 18 = 0;
-    /// Lanes ascend: 2 to this power is how many bytes each of them accessed.
-    /// No less than the cell for a single lane.
-    uint32_t widthLog : 3 = 0;
-    uint32_t lane : 5 = 0; ///< of the cell's first byte
-    uint32_t strength : 2 = 0;
-    uint32_t scope : 3 = 0;
-    uint32_t hasMoreLanes : 1 = 0; ///< of the same warp
-  };
-  struct Cell {
-    Record write, reads[2];
-  };
-  struct Line {
-    Cell whole;
-    std::unique_ptr<Cell[]> cells; ///< where `whole` is not all
-    Time newest = 0;
-    uint8_t cellLog = kLineLog;
-  };
-  struct Page {
-    Line lines[kPageBytes / kLineBytes];
-  };
+  /// An access, as its warp makes it now.
   struct Access {
     const Context &context;
     const Time start, ownKnown;
     const uint32_t owner; ///< see Epochs::ownerOf
     const bool isLoad;
-    Record record; ///< of lane 0
+    uint32_t laneLog;  ///< each lane accesses 2 to this power of bytes
+    CellRecord record; ///< of lane 0
   };
 
-  Access begin(const MemoryAccess &access, const Context &context) const;
-  Line &lineOf(uint64_t address);
-  void split(Line &line, uint32_t log, Time start);
-  void part(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
-  void inLine(Line &line, const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
-  void accessGroups(const MemoryAccess &access, const Access &now);
-  bool loadTogether(Line &line, const Access &access, uint64_t address, uint32_t bytes,
-                    LaneMask others) const;
-  bool touchWhole(Line &line, const Access &access, uint32_t lane) const;
-  bool touch(Cell &cell, uint32_t log, const Access &access, Record record) const;
-  bool recordRead(Cell &cell, uint32_t log, const Access &access, Record record) const;
-  static uint32_t apart(const Cell &cell, uint32_t log, Record record);
-  bool follows(const Record &earlier, uint32_t log, const Access &access, Record record) const;
-  bool followsUnsettled(const Record &earlier, uint32_t log, const Access &access,
-                        Record record) const;
-  static LaneMask lanesOf(const Record &record, uint32_t log);
-  void report(const Cell &cell, uint32_t log, const Access &access, Record record,
+  static CellRecord recordOf(const Context &context, Strength strength, Scope scope,
+                             uint32_t bytes);
+  static Access accessOf(const LaneAccess &access, const Context &context);
+  /// The size of cells that the bytes of a line want, as a power of two.
+  static uint32_t fittingLog(uint32_t offset, uint32_t bytes) {
+    return std::min<uint32_t>(std::countr_zero(offset | bytes), GlobalShadow::kLineLog);
+  }
+  static CellRecord recordOf(const Access &access, uint32_t log, uint32_t lane, uint32_t offset);
+  template <AccessKind kind>
+  bool touchSettled(uint64_t address, uint32_t each, CellRecord record, Time start);
+  bool touchUnsettled(uint64_t address, uint32_t each, AccessKind kind, const Context &context);
+  bool touch(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
+  void settle(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
+  void settleCell(Page &page, const Access &access, uint32_t offset, CellRecord record,
+                  uint64_t address);
+  void accessGroups(const LaneAccess &access, const Access &now);
+  bool loadTogether(const Access &access, uint64_t address, uint32_t bytes, LaneMask others);
+  bool touchCell(Page &page, uint32_t offset, uint32_t log, const Access &access,
+                 CellRecord record) const;
+  bool recordRead(Cell cell, uint32_t log, const Access &access, CellRecord record) const;
+  bool follows(const CellRecord &earlier, uint32_t log, const Access &access,
+               CellRecord record) const {
+    return earlier.time <= access.start || followsUnsettled(earlier, log, access, record);
+  }
+  bool followsUnsettled(const CellRecord &earlier, uint32_t log, const Access &access,
+                        CellRecord record) const;
+  void report(Cell cell, uint32_t log, const Access &access, CellRecord record,
               uint64_t address) const;
 
   const Epochs &epochs;
-  std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;
-  struct Known {
-    uint64_t number = ~uint64_t{0};
-    Page *page = nullptr;
-  };
-  Known known[1024];
+  GlobalShadow shadow;
 };
+
+inline CellRecord GlobalRaces::recordOf(const Context &context, Strength strength, Scope scope,
+                                        uint32_t bytes) {
+  CellRecord record;
+  record.time = context.clocks.epoch(context.warp);
+  record.line = std::min(context.line, CellRecord::kMostLine);
+  record.widthLog = std::min<uint32_t>(std::countr_zero(bytes), GlobalShadow::kLineLog);
+  record.strength = static_cast<uint32_t>(strength);
+  record.scope = static_cast<uint32_t>(scope);
+  return record;
+}
+
+/// Cells that the access fills, and of which nothing is remembered since `start`
+/// but this access.
+template <AccessKind kind>
+[[gnu::always_inline]] inline bool GlobalRaces::touchSettled(uint64_t address, uint32_t each,
+                                                             CellRecord record, Time start) {
+  uint32_t bytes = kWarpSize * each, log = fittingLog(0, bytes), cellBytes = 1u << log;
+  auto first = static_cast<uint32_t>(address % GlobalShadow::kPageBytes), end = first + bytes;
+  if (first & (cellBytes - 1) || end > GlobalShadow::kPageBytes) [[unlikely]]
+    return false;
+  Page &page = shadow.page(address);
+  for (uint32_t offset = first; offset < end; offset += cellBytes) {
+    if (page.log(offset) != log) [[unlikely]]
+      return false;
+    auto [write, reads] = page.cell(offset, log);
+    if constexpr (kind == AccessKind::Load) {
+      if (!(reads.last == record)) {
+        if (std::max(page.newestWrite(offset), reads.last.time) > start) [[unlikely]]
+          return false;
+        reads.last = record;
+      }
+    } else {
+      if (std::max(reads.last.time, reads.before.time) > start) [[unlikely]]
+        return false;
+      if (!(write == record)) {
+        if (write.time > start) [[unlikely]]
+          return false;
+        write = record;
+        page.noteWrite(offset, record.time);
+      }
+    }
+    record.lane += cellBytes >> record.widthLog;
+  }
+  return true;
+}
+
+template <AccessKind kind>
+[[gnu::always_inline]] inline bool GlobalRaces::touchInOrder(uint64_t address, uint32_t each,
+                                                             const Context &context) {
+  CellRecord record = recordOf(context, Strength::Weak, Scope::None, each);
+  return touchSettled<kind>(address, each, record, context.clocks.start) ||
+         touchUnsettled(address, each, kind, context);
+}
 
 } // namespace vgpu

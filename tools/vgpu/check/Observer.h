@@ -16,22 +16,42 @@ struct Launch;
 
 enum class AccessKind : uint8_t { Load, Store, Atomic };
 
-struct MemoryAccess {
+/// What lanes of a warp do to memory.
+struct LaneAccess {
   AccessKind kind;
-  ptx::Space space; ///< where it went: never Generic
   Order order;
   Scope scope;
   bool isVolatile;
   uint32_t bytes; ///< of each lane
   LaneMask lanes;
   const uint64_t *addresses; ///< 32; shared addresses without their window
-  const Instruction &instruction;
-  Warp &warp;
-  /// All lanes are active, and their addresses follow each other.
-  bool isContiguous = false;
+  /// The first lanes of runs: the other active lanes go on where the one before ends.
+  LaneMask runs = lanes;
   /// Which lanes have one address, where that is known.
   const AddressGroups *groups = nullptr;
+
+  bool isContiguous() const { return lanes == kAllLanes && runs == 1; }
 };
+
+struct MemoryAccess : LaneAccess {
+  ptx::Space space; ///< where it went: never Generic
+  const Instruction &instruction;
+  Warp &warp;
+};
+
+/// Calls visit(first lane, bytes) for each run of lanes that access so many bytes each.
+template <class Visit>
+[[gnu::always_inline]] inline void eachRun(LaneMask runs, LaneMask lanes, uint32_t bytes,
+                                           Visit visit) {
+  while (runs) {
+    int lane = std::countr_zero(runs);
+    runs &= runs - 1;
+    // The run ends where another begins, or where a lane is not active.
+    LaneMask ends = (runs | ~lanes) & -(LaneMask{2} << lane);
+    int next = ends ? std::countr_zero(ends) : kWarpSize;
+    visit(lane, static_cast<uint32_t>(next - lane) * bytes);
+  }
+}
 
 /// Calls visit(lane, lanes) for lanes that are known to have the address of the first.
 template <class Visit>

@@ -241,12 +241,12 @@ void RaceChecker::access(const MemoryAccess &access) {
   Reporter reporter(*this, access);
   auto line = static_cast<uint32_t>(access.instruction.source->line);
   if (isShared) {
-    state.shared->access(access, line, state.clocks, reporter);
+    state.shared->access(access, access.warp.index, line, state.clocks, reporter);
     if (!state.async.isEmpty())
       checkAsync(access, state);
   }
   if (!isShared)
-    global.access(access, {state.clocks, line, reporter});
+    global.access(access, {state.clocks, access.warp.index, line, &reporter});
   if (!isWeak && access.kind != AccessKind::Load)
     publish(access, state);
 }
@@ -311,8 +311,10 @@ void RaceChecker::reportAt(Warp &warp, int lane, AccessKind kind, Order order, u
                            const Conflict &conflict) {
   uint64_t addresses[kWarpSize] = {};
   addresses[lane] = address;
-  report({kind, ptx::Space::Shared, order, Scope::Block, false, 8, LaneMask{1} << lane, addresses,
-          *warp.current(), warp},
+  report({{kind, order, Scope::Block, false, 8, LaneMask{1} << lane, addresses},
+          ptx::Space::Shared,
+          *warp.current(),
+          warp},
          conflict);
 }
 
@@ -373,19 +375,15 @@ void RaceChecker::bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t add
   uint64_t addresses[kWarpSize] = {};
   addresses[lane] = address;
   bool isAtomic = kind == AccessKind::Atomic;
-  MemoryAccess access{kind,
+  MemoryAccess access{{kind, isAtomic ? Order::Relaxed : Order::Weak,
+                       isAtomic ? Scope::Device : Scope::None, false, bytes, LaneMask{1} << lane,
+                       addresses},
                       ptx::Space::Global,
-                      isAtomic ? Order::Relaxed : Order::Weak,
-                      isAtomic ? Scope::Device : Scope::None,
-                      false,
-                      bytes,
-                      LaneMask{1} << lane,
-                      addresses,
                       *warp.current(),
                       warp};
   Reporter reporter(*this, access);
   auto line = static_cast<uint32_t>(access.instruction.source->line);
-  global.accessRange(access, lane, {stateOf(warp.block).clocks, line, reporter});
+  global.accessRange(access, lane, {stateOf(warp.block).clocks, warp.index, line, &reporter});
 }
 
 std::string RaceChecker::describe(const Conflict &conflict) const {

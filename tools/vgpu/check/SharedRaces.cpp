@@ -1,7 +1,5 @@
 #include "check/SharedRaces.h"
 
-#include "exec/Block.h"
-
 #include <bit>
 
 namespace vgpu {
@@ -62,35 +60,18 @@ void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now
   quad.time = writes[granule / kTogether].lastRead = now.epoch;
 }
 
-/// Records a weak access to a whole quad by `lanes`; those of one granule are
-/// `lane` and whom it stands for. False, with nothing done, if something may be
-/// too recent for the clocks' floor, or if one record cannot say it.
+/// Records a weak access to a whole quad. False, with nothing done, if it is in doubt.
 [[gnu::always_inline]] inline bool SharedRaces::touchQuad(uint32_t quad, const Access &now,
                                                           Shape shape, uint32_t lane,
                                                           LaneMask lanes) {
-  Write &written = writes[quad];
-  if (written.time > now.floor) [[unlikely]]
+  Read *own = now.readsOf(quad);
+  if (!canTouch(writes[quad], own, now, shape)) [[unlikely]]
     return false;
-  if (now.writes) {
-    if (written.lastRead > now.floor) [[unlikely]]
-      return false;
-    written.time = now.epoch;
-    written.writer = writerOf(now.warp, lane, shape, Strength::Weak);
-    written.line = now.line;
-    return true;
-  }
-  Read &own = now.reads[quad];
-  if (own.time > now.ownKnown) {
-    if (own.shape != shape) [[unlikely]]
-      return false;
-    lanes |= own.lanes;
-  }
-  own = {now.epoch, lanes, now.line << 2, shape};
-  written.lastRead = now.epoch;
+  record(writes[quad], own, now, shape, lane, lanes);
   return true;
 }
 
-/// As these, for one granule; `lane` is one of `lanes`, the only one that writes.
+/// As this, for one granule; `lane` is one of `lanes`, the only one that writes.
 inline bool SharedRaces::touchOne(uint32_t granule, const Access &now, int lane, LaneMask lanes) {
   const Write &quad = writes[granule / kTogether];
   if (quad.time > now.floor && writeOf(granule).time > now.floor)
@@ -160,7 +141,7 @@ LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Acce
 
 /// Records the access of those lanes for which a look at the clocks' floor is
 /// enough, and returns the others.
-LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, Access now) {
+LaneMask SharedRaces::lanesInDoubt(const LaneAccess &access, Access now) {
   if (now.strength != Strength::Weak)
     return access.lanes;
   auto shift = static_cast<uint32_t>(std::countr_zero(granuleBytes));
@@ -168,7 +149,7 @@ LaneMask SharedRaces::lanesInDoubt(const MemoryAccess &access, Access now) {
     return (static_cast<uint32_t>(access.addresses[lane]) - kSharedBase) >> shift;
   };
   uint32_t each = access.bytes >> shift;
-  if (access.isContiguous && firstOf(0) % kTogether == 0 && each <= kTogether)
+  if (access.isContiguous() && firstOf(0) % kTogether == 0 && each <= kTogether)
     return touchContiguous(firstOf(0), now, each);
   if (each == kTogether && !access.groups)
     return touchQuads(access.addresses, access.lanes, now);
@@ -220,7 +201,7 @@ std::optional<Conflict> SharedRaces::conflict(uint32_t granule, int lane, const 
   return std::nullopt;
 }
 
-void SharedRaces::accessLane(const MemoryAccess &access, int lane, const Access &now,
+void SharedRaces::accessLane(const LaneAccess &access, int lane, const Access &now,
                              Conflicts &conflicts) {
   auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
   bool isReported = false;
@@ -248,7 +229,7 @@ bool SharedRaces::isRecent(uint32_t page, const Access &now) const {
   return newest.write > now.floor || (now.writes && newest.read > now.floor);
 }
 
-void SharedRaces::notePages(const MemoryAccess &access, const Access &now) {
+void SharedRaces::notePages(const LaneAccess &access, const Access &now) {
   eachAddress(access.groups, access.lanes, [&](int lane, LaneMask) {
     auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
     Page &page = pages[address / kPageBytes];
@@ -259,15 +240,8 @@ void SharedRaces::notePages(const MemoryAccess &access, const Access &now) {
 std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bool isWrite,
                                                 uint32_t warp, int lane,
                                                 const BlockClocks &clocks) const {
-  Access now{clocks,
-             nullptr,
-             warp,
-             0,
-             isWrite,
-             Strength::Weak,
-             clocks.epoch(warp),
-             std::max(clocks.floor(warp), birth),
-             std::max(clocks.ownKnown(warp), birth)};
+  AccessKind kind = isWrite ? AccessKind::Store : AccessKind::Load;
+  Access now = accessOf(kind, Strength::Weak, warp, 0, clocks);
   Time knownTime = 0; // of the last writer that the lane knows, and its warp
   uint32_t knownWarp = 0;
   auto isKnown = [&](uint32_t granule) {
@@ -301,20 +275,11 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
   return std::nullopt;
 }
 
-void SharedRaces::access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
-                         Conflicts &conflicts) {
-  uint32_t warp = access.warp.index;
+void SharedRaces::access(const LaneAccess &access, uint32_t warp, uint32_t line,
+                         const BlockClocks &clocks, Conflicts &conflicts) {
   if (access.kind == AccessKind::Load && !reads[warp].quads)
     reads[warp].quads.reset(new Read[granules / kTogether + 1]());
-  Access now{clocks,
-             reads[warp].quads.get(),
-             warp,
-             line,
-             access.kind != AccessKind::Load,
-             strengthOf(access),
-             clocks.epoch(warp),
-             std::max(clocks.floor(warp), birth),
-             std::max(clocks.ownKnown(warp), birth)};
+  Access now = accessOf(access.kind, strengthOf(access), warp, line, clocks);
   for (LaneMask rest = lanesInDoubt(access, now); rest; rest &= rest - 1)
     accessLane(access, std::countr_zero(rest), now, conflicts);
   if (!pages.empty())

@@ -20,7 +20,7 @@ namespace vgpu {
 /// together.
 enum class Strength : uint8_t { Weak, Volatile, Strong };
 
-inline Strength strengthOf(const MemoryAccess &access) {
+inline Strength strengthOf(const LaneAccess &access) {
   if (access.isVolatile)
     return Strength::Volatile;
   bool isStrong = access.order != Order::Weak || access.kind == AccessKind::Atomic;
@@ -70,8 +70,14 @@ public:
   void reuse(Time now) { birth = now; }
 
   /// Remembers the access, after reporting the first conflict of each lane.
-  void access(const MemoryAccess &access, uint32_t line, const BlockClocks &clocks,
+  void access(const LaneAccess &access, uint32_t warp, uint32_t line, const BlockClocks &clocks,
               Conflicts &conflicts);
+
+  /// The usual access: all lanes touch `each` bytes that follow each other, weakly,
+  /// after all that is remembered of them. False, with nothing done, where there
+  /// is more to look at. Not where there are ranges.
+  bool touch(uint32_t address, uint32_t each, AccessKind kind, uint32_t warp, uint32_t line,
+             const BlockClocks &clocks);
 
   /// What the lane does not know to have happened in [begin, end), if it writes or
   /// reads there; nothing is remembered.
@@ -105,6 +111,8 @@ private:
     bool writes;
     Strength strength;
     Time epoch, floor, ownKnown;
+
+    Read *readsOf(uint32_t quad) const { return writes ? nullptr : reads + quad; }
   };
 
   /// The newest accesses to some memory, so that ranges are looked through fast.
@@ -114,7 +122,7 @@ private:
   };
 
   bool isRecent(uint32_t page, const Access &now) const;
-  void notePages(const MemoryAccess &access, const Access &now);
+  void notePages(const LaneAccess &access, const Access &now);
   static uint32_t countOf(uint32_t bytes, uint32_t granuleBytes) {
     return (bytes + granuleBytes - 1) / granuleBytes;
   }
@@ -124,14 +132,29 @@ private:
   static uint32_t shapeOf(const Write &write) { return write.writer >> 12; }
   static uint32_t warpOf(const Write &write) { return write.writer >> 7 & 31; }
 
+  Access accessOf(AccessKind kind, Strength strength, uint32_t warp, uint32_t line,
+                  const BlockClocks &clocks) const {
+    return {clocks,
+            reads[warp].quads.get(),
+            warp,
+            line,
+            kind != AccessKind::Load,
+            strength,
+            clocks.epoch(warp),
+            std::max(clocks.floor(warp), birth),
+            std::max(clocks.ownKnown(warp), birth)};
+  }
+  static bool canTouch(const Write &written, const Read *own, const Access &now, Shape shape);
+  static void record(Write &written, Read *own, const Access &now, Shape shape, uint32_t lane,
+                     LaneMask lanes);
   bool touchQuad(uint32_t quad, const Access &now, Shape shape, uint32_t lane, LaneMask lanes);
   bool touchOne(uint32_t granule, const Access &now, int lane, LaneMask lanes);
   bool touchGroup(uint32_t first, const Access &now, uint32_t each, int lane, LaneMask lanes);
   // These copy the access, so that the compiler knows that records are no part of it.
   LaneMask touchContiguous(uint32_t first, Access now, uint32_t each);
   LaneMask touchQuads(const uint64_t *addresses, LaneMask lanes, Access now);
-  LaneMask lanesInDoubt(const MemoryAccess &access, Access now);
-  void accessLane(const MemoryAccess &access, int lane, const Access &now, Conflicts &conflicts);
+  LaneMask lanesInDoubt(const LaneAccess &access, Access now);
+  void accessLane(const LaneAccess &access, int lane, const Access &now, Conflicts &conflicts);
   std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;
 
   Write writeOf(uint32_t granule) const;
@@ -148,5 +171,51 @@ private:
   };
   std::vector<Reads> reads; ///< by warp; null until it reads
 };
+
+/// Whether a weak access to a whole quad is in no doubt: nothing may be too recent
+/// for the clocks' floor, and one record can say it.
+[[gnu::always_inline]] inline bool SharedRaces::canTouch(const Write &written, const Read *own,
+                                                         const Access &now, Shape shape) {
+  if (now.writes)
+    return written.time <= now.floor && written.lastRead <= now.floor;
+  return written.time <= now.floor && (own->time <= now.ownKnown || own->shape == shape);
+}
+
+/// Records it by `lanes`; those of the first granule are `lane` and whom it stands for.
+[[gnu::always_inline]] inline void SharedRaces::record(Write &written, Read *own, const Access &now,
+                                                       Shape shape, uint32_t lane, LaneMask lanes) {
+  if (now.writes) {
+    written.time = now.epoch;
+    written.writer = writerOf(now.warp, lane, shape, Strength::Weak);
+    written.line = now.line;
+    return;
+  }
+  if (own->time > now.ownKnown)
+    lanes |= own->lanes;
+  *own = {now.epoch, lanes, now.line << 2, shape};
+  written.lastRead = now.epoch;
+}
+
+[[gnu::always_inline]] inline bool SharedRaces::touch(uint32_t address, uint32_t each,
+                                                      AccessKind kind, uint32_t warp, uint32_t line,
+                                                      const BlockClocks &clocks) {
+  uint32_t quadBytes = kTogether * granuleBytes, offset = address - kSharedBase;
+  const Access now = accessOf(kind, Strength::Weak, warp, line, clocks);
+  if (offset % quadBytes || (!now.writes && !now.reads)) [[unlikely]]
+    return false;
+  int quadLog = std::countr_zero(quadBytes), eachLog = std::countr_zero(each);
+  auto shape = static_cast<Shape>(kByFour - std::max(quadLog - eachLog, 0));
+  uint32_t first = offset >> quadLog, quads = kWarpSize << eachLog >> quadLog;
+  bool can = true;
+  for (uint32_t quad = 0; quad < quads; ++quad)
+    can &= canTouch(writes[first + quad], now.readsOf(first + quad), now, shape);
+  if (!can) [[unlikely]]
+    return false;
+  for (uint32_t quad = 0; quad < quads; ++quad) {
+    uint32_t lane = quad << quadLog >> eachLog;
+    record(writes[first + quad], now.readsOf(first + quad), now, shape, lane, LaneMask{1} << lane);
+  }
+  return true;
+}
 
 } // namespace vgpu

@@ -87,8 +87,11 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   // From here on it is as if the threads themselves had stored it.
   flights.remember(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   if (Observer *observer = block.machine.observer)
-    observer->access({AccessKind::Store, ptx::Space::Shared, Order::Weak, Scope::None, false,
-                      copy.bytes, lanes, addresses, *copy.instruction, warp});
+    observer->access(
+        {{AccessKind::Store, Order::Weak, Scope::None, false, copy.bytes, lanes, addresses},
+         ptx::Space::Shared,
+         *copy.instruction,
+         warp});
 }
 
 void Asynchrony::commitCopies(Warp &warp, LaneMask lanes) { copyGroups[warp.index].commit(lanes); }

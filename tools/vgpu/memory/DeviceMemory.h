@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -68,6 +69,20 @@ public:
   /// a 4-byte-aligned word is half a byte of it.
   uint8_t *shadow(uint64_t address) const { return shadowBase + (address - base) / 8; }
   void markInitialized(uint64_t address, uint64_t bytes);
+  /// Whether all of some bytes have been written.
+  bool areInitialized(uint64_t address, uint32_t bytes) const {
+    const uint8_t *marks = shadow(address);
+    uint32_t skew = address % 8;
+    auto haveAll = [](const uint8_t *marks, uint64_t wanted) {
+      uint64_t eight;
+      std::memcpy(&eight, marks, 8);
+      return (eight & wanted) == wanted;
+    };
+    for (uint32_t most = skew ? 56 : 64; bytes > most; bytes -= most, marks += most / 8)
+      if (!haveAll(marks, ~uint64_t{0} >> (64 - most) << skew))
+        return false;
+    return haveAll(marks, ~uint64_t{0} >> (64 - bytes) << skew);
+  }
   /// The first byte of the range that was never written.
   std::optional<uint64_t> firstUninitialized(uint64_t address, uint64_t bytes) const;
   /// The shadow follows a copy from device to device.

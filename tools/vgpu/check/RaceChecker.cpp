@@ -1,5 +1,6 @@
 #include "check/RaceChecker.h"
 
+#include "check/BlockRaces.h"
 #include "check/Finding.h"
 #include "exec/Block.h"
 
@@ -73,6 +74,7 @@ struct RaceChecker::BlockState : Observation {
 
   BlockClocks clocks;
   std::unique_ptr<SharedRaces> shared; ///< if it has shared memory
+  std::optional<BlockRaces> races;     ///< what of this usual accesses need
   AsyncRaces async;
   std::unordered_map<uint64_t, Location> locations; ///< of shared memory
   /// Who initialised an mbarrier, and what those that arrived at it knew.
@@ -177,6 +179,10 @@ void RaceChecker::blockBegins(Block &block) {
     shadow = newShadow(block, run.granuleBytes);
   auto state = std::make_unique<BlockState>(block, agent, epochs, run);
   state->shared = std::move(shadow);
+  SharedRaces *shared = block.launch.program->traits.usesAsyncProxy ? nullptr : state->shared.get();
+  state->races.emplace(BlockRaces{global, shared, state->clocks});
+  if (block.machine.observer == this)
+    block.races = &*state->races;
   block.observations[kRaceChecker] = std::move(state);
 }
 

@@ -10,6 +10,7 @@ namespace vgpu {
 
 class Asynchrony;
 class Profile;
+struct BlockRaces;
 
 /// What is known of a byte of shared memory, as bits.
 enum SharedMark : uint8_t {
@@ -77,6 +78,8 @@ public:
   const uint64_t runNumber; ///< see Observer::launchBegins
   /// Counts what its warps execute, where it is set before they run.
   Profile *profile = nullptr;
+  /// Where usual accesses are checked for races, if nobody else wants to see them.
+  const BlockRaces *races = nullptr;
   /// What observers keep.
   std::unique_ptr<Observation> observations[kObservers];
 

@@ -1,6 +1,7 @@
 // ld, st, and the hints that move nothing.
 #include "exec/ops/Families.h"
 #include "exec/ops/MemoryPath.h"
+#include "exec/ops/UsualAccess.h"
 
 namespace vgpu::VGPU_VARIANT {
 namespace {
@@ -21,68 +22,90 @@ void spinningYields(Warp &warp, const Instruction &instruction) {
     warp.yield(32);
 }
 
-/// Operand 0 is the address; the list holds the destinations.
-template <class T, class D> Step load(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+/// All lanes, from bytes that follow each other.
+template <class T, class D>
+void loadInOrder(Warp &warp, const Instruction &instruction, const uint8_t *from) {
+  uint32_t elements = instruction.listCount;
+  if (elements == 1)
+    return eachLane(warp.lanes<Storage<D>>(instruction.list[0]), kAllLanes, [=](int lane) {
+      return Storage<D>(D(readElement<T>(from + lane * sizeof(T))));
+    });
+  size_t stride = elements * sizeof(T);
+  for (uint32_t element = 0; element < elements; ++element) {
+    auto *to = warp.lanes<Storage<D>>(instruction.list[element]);
+    const uint8_t *first = from + element * sizeof(T);
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      to[lane] = Storage<D>(D(readElement<T>(first + lane * stride)));
+  }
+}
+
+template <class T> void storeInOrder(Warp &warp, const Instruction &instruction, uint8_t *to) {
+  uint32_t elements = instruction.listCount;
+  if (elements == 1) {
+    const auto *from = warp.lanes<Storage<T>>(instruction.list[0]);
+    T values[kWarpSize];
+    VGPU_LANES
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      values[lane] = T(from[lane]);
+    std::memcpy(to, values, sizeof values);
+    return;
+  }
+  size_t stride = elements * sizeof(T);
+  for (uint32_t element = 0; element < elements; ++element) {
+    const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
+    uint8_t *first = to + element * sizeof(T);
+    for (int lane = 0; lane < kWarpSize; ++lane) {
+      T value = T(from[lane]);
+      std::memcpy(first + lane * stride, &value, sizeof value);
+    }
+  }
+}
+
+template <class T, class D>
+[[gnu::noinline]] void loadApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   Accessed accessed;
   access(warp, instruction, 0, lanes, AccessKind::Load, accessed);
   spinningYields(warp, instruction);
-  uint32_t elements = instruction.listCount;
-  if (accessed.isContiguous && elements == 1) {
-    const uint8_t *from = accessed.bytes[0];
-    eachLane(warp.lanes<Storage<D>>(instruction.list[0]), kAllLanes,
-             [=](int lane) { return Storage<D>(D(readElement<T>(from + lane * sizeof(T)))); });
-    return Step::Next;
-  }
-  if (accessed.isContiguous) {
-    const uint8_t *from = accessed.bytes[0];
-    for (uint32_t element = 0; element < elements; ++element) {
-      auto *to = warp.lanes<Storage<D>>(instruction.list[element]);
-      const uint8_t *first = from + element * sizeof(T);
-      size_t stride = elements * sizeof(T);
-      for (int lane = 0; lane < kWarpSize; ++lane)
-        to[lane] = Storage<D>(D(readElement<T>(first + lane * stride)));
-    }
-    return Step::Next;
-  }
-  for (uint32_t element = 0; element < elements; ++element) {
+  if (accessed.isContiguous)
+    return loadInOrder<T, D>(warp, instruction, accessed.bytes[0]);
+  for (uint32_t element = 0; element < instruction.listCount; ++element) {
     auto *to = warp.lanes<Storage<D>>(instruction.list[element]);
     forLanes(lanes, [&](int lane) {
       to[lane] = Storage<D>(D(readElement<T>(accessed.bytes[lane] + element * sizeof(T))));
     });
   }
+}
+
+template <class T>
+[[gnu::noinline]] void storeApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  Accessed accessed;
+  access(warp, instruction, 0, lanes, AccessKind::Store, accessed);
+  if (accessed.isContiguous)
+    return storeInOrder<T>(warp, instruction, accessed.bytes[0]);
+  for (uint32_t element = 0; element < instruction.listCount; ++element) {
+    const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
+    forLanes(lanes, [&](int lane) {
+      T value = T(from[lane]);
+      std::memcpy(accessed.bytes[lane] + element * sizeof(T), &value, sizeof value);
+    });
+  }
+  finish(warp, instruction, accessed);
+}
+
+/// Operand 0 is the address; the list holds the destinations.
+template <class T, class D> Step load(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  if (const uint8_t *from = usualAccess<AccessKind::Load>(warp, instruction, lanes)) [[likely]]
+    loadInOrder<T, D>(warp, instruction, from);
+  else
+    loadApart<T, D>(warp, instruction, lanes);
   return Step::Next;
 }
 
 template <class T> Step store(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  Accessed accessed;
-  access(warp, instruction, 0, lanes, AccessKind::Store, accessed);
-  uint32_t elements = instruction.listCount;
-  for (uint32_t element = 0; element < elements; ++element) {
-    const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
-    size_t offset = element * sizeof(T);
-    if (accessed.isContiguous && elements == 1) {
-      T values[kWarpSize];
-      VGPU_LANES
-      for (int lane = 0; lane < kWarpSize; ++lane)
-        values[lane] = T(from[lane]);
-      std::memcpy(accessed.bytes[0], values, sizeof values);
-      continue;
-    }
-    if (accessed.isContiguous) {
-      uint8_t *to = accessed.bytes[0] + offset;
-      size_t stride = elements * sizeof(T);
-      for (int lane = 0; lane < kWarpSize; ++lane) {
-        T value = T(from[lane]);
-        std::memcpy(to + lane * stride, &value, sizeof value);
-      }
-      continue;
-    }
-    forLanes(lanes, [&](int lane) {
-      T value = T(from[lane]);
-      std::memcpy(accessed.bytes[lane] + offset, &value, sizeof value);
-    });
-  }
-  finish(warp, instruction, accessed);
+  if (uint8_t *to = usualAccess<AccessKind::Store>(warp, instruction, lanes)) [[likely]]
+    storeInOrder<T>(warp, instruction, to);
+  else
+    storeApart<T>(warp, instruction, lanes);
   return Step::Next;
 }
 

@@ -37,6 +37,11 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   uint32_t bytes = instruction.memory.bytes();
   Extent extent = extentOf(accessed, lanes, bytes);
   describeLanes(accessed, lanes, bytes);
+  // What is far apart is not in the processor's caches: it is sought while it is checked.
+  if (accessed.runs == lanes)
+    forLanes(lanes, [&](int lane) {
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(accessed.addresses[lane]));
+    });
   Allocation &known = knownRange(block, instruction);
   bool isKnown = extent.low >= known.begin && extent.high + bytes <= known.end &&
                  (kind == AccessKind::Load || !known.isReadOnly);

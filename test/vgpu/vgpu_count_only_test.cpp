@@ -240,7 +240,9 @@ TEST(CountOnly, TakesResultsAsData) {
   EXPECT_EQ(outcome.findings, json::array());
 }
 
-TEST(CountOnly, RefusesAddresses) { expectRefused({std::string(kMultiply) + kAddress}, "ld.global.u32"); }
+TEST(CountOnly, RefusesAddresses) {
+  expectRefused({std::string(kMultiply) + kAddress}, "ld.global.u32");
+}
 
 TEST(CountOnly, RefusesBranches) {
   expectRefused({std::string(kMultiply) +

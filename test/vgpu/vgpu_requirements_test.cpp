@@ -54,7 +54,7 @@ std::string versionText(int version) {
 }
 
 /// A module of some instructions, the first of them in line kFirstLine.
-constexpr int kFirstLine = 9;
+[[maybe_unused]] constexpr int kFirstLine = 9; // ptxas counts from there.
 std::string moduleOf(std::string_view target, int version,
                      const std::vector<std::string> &instructions, bool hasWideRegisters = true) {
   std::string wide = hasWideRegisters ? ".reg .b128 %q<4>;" : "";

@@ -20,7 +20,8 @@ def BindOutputsPass : Pass<"rt-bind-outputs", "mlir::ModuleOp"> {
     Each result becomes an `rt.output` of its size, into which the tensor is
     materialised. Sizes are expressed by the inputs' dimensions and the
     `rt.output` moves to the start where possible, so that bufferisation can
-    compute the tensor in place.
+    compute the tensor in place. A tensor whose dimensions are split at the end, by
+    `tensor.expand_shape`, is materialised before that, into the output collapsed.
 
     ```mlir
     return %y : tensor<?xf32>

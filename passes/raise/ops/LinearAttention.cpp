@@ -147,10 +147,7 @@ private:
         error << ", but it is " << *size;
       return error;
     }
-    FailureOr<Tensor> x = perToken(input, name, e.size(*size));
-    if (failed(x))
-      return failure();
-    return std::make_optional(*x);
+    return perToken(input, name, e.size(*size));
   }
 
   /// [B,M,D,E]: the input's, its last of a window, or zeros.

@@ -140,7 +140,7 @@ void output(moec_call *call, int32_t index, const int64_t *sizes, moec_view *vie
   call->outputs[index] = *view;
 }
 
-[[noreturn]] void fail(moec_call *call, int32_t message) { std::longjmp(call->exit, 1); }
+[[noreturn]] void fail(moec_call *call, int32_t /*message*/) { std::longjmp(call->exit, 1); }
 
 void launch(moec_call *call, int32_t site, uint64_t *arguments, int64_t, int64_t grid) {
   int32_t status = 0;

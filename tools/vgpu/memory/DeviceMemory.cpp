@@ -153,6 +153,7 @@ std::optional<Allocation> DeviceMemory::before(uint64_t address) const {
 std::vector<Allocation> DeviceMemory::allocations() const {
   std::lock_guard lock(mutex);
   std::vector<Allocation> all;
+  all.reserve(byAddress.size());
   for (const auto &[address, allocation] : byAddress)
     all.push_back(allocation);
   return all;

@@ -132,6 +132,7 @@ std::shared_ptr<const Program> decode(const ptx::Module &module, const ptx::Func
   }
   // Every signature has to be known before the first call is decoded.
   std::vector<FunctionBuilder> builders;
+  builders.reserve(reachable.found.size());
   for (size_t index = 0; index < reachable.found.size(); ++index)
     builders.emplace_back(module, *reachable.found[index], symbols, selectors, *program,
                           *program->functions[index]);

@@ -194,6 +194,7 @@ std::vector<const ptx::Operand *> Decoding::elements(size_t number) const {
   std::vector<const ptx::Operand *> result;
   if (value.kind != Kind::Vector && value.kind != Kind::List)
     return {&value};
+  result.reserve(value.elements.size());
   for (const ptx::Operand &element : value.elements)
     result.push_back(&element);
   return result;

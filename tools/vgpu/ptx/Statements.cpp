@@ -225,8 +225,11 @@ Operand StatementParser::operand() {
   Operand result = named(cursor.take());
   if (cursor.accept("|")) {
     const Token &second = cursor.take();
-    if (second.text != "_" && (result.second = find<&Scope::registers>(second.text)) < 0)
-      cursor.fail("no register '" + std::string(second.text) + "'");
+    if (second.text != "_") {
+      result.second = find<&Scope::registers>(second.text);
+      if (result.second < 0)
+        cursor.fail("no register '" + std::string(second.text) + "'");
+    }
     result.kind = Operand::Kind::Register;
   }
   return result;
@@ -282,13 +285,14 @@ Operand StatementParser::named(const Token &token) {
   result.name = token.text;
   if (token.text == "_")
     return result;
-  if ((result.index = find<&Scope::registers>(token.text)) >= 0)
-    result.kind = Operand::Kind::Register;
-  else if ((result.index = find<&Scope::variables>(token.text)) >= 0)
-    result.kind = Operand::Kind::Variable;
-  else if ((result.index = find<&Scope::labels>(token.text)) >= 0)
-    result.kind = Operand::Kind::Label;
-  else
+  auto isFound = [&](int index, Operand::Kind kind) {
+    result.index = index;
+    result.kind = kind;
+    return index >= 0;
+  };
+  if (!isFound(find<&Scope::registers>(token.text), Operand::Kind::Register) &&
+      !isFound(find<&Scope::variables>(token.text), Operand::Kind::Variable) &&
+      !isFound(find<&Scope::labels>(token.text), Operand::Kind::Label))
     result.kind = token.text[0] == '%' ? Operand::Kind::Special : Operand::Kind::Symbol;
   result.offset = offset();
   return result;

@@ -2,6 +2,8 @@
 #include "exec/ops/Families.h"
 #include "exec/ops/Float.h"
 
+#include <cmath>
+
 namespace vgpu::VGPU_VARIANT {
 namespace {
 
@@ -51,9 +53,9 @@ template <Comparison comparison, class T> bool compare(T a, T b) {
   case Comparison::Geu:
     return !(a < b);
   case Comparison::Num:
-    return a == a && b == b;
+    return !std::isnan(a) && !std::isnan(b);
   case Comparison::Nan:
-    return a != a || b != b;
+    return std::isnan(a) || std::isnan(b);
   }
 }
 

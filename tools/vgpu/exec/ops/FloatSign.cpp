@@ -2,6 +2,8 @@
 #include "exec/ops/Families.h"
 #include "exec/ops/Float.h"
 
+#include <cmath>
+
 namespace vgpu::VGPU_VARIANT {
 namespace {
 
@@ -30,10 +32,11 @@ template <class T> T notANumber() {
 /// -0 is less than +0; a NaN loses, unless `keepsNan`.
 template <class T, bool isMaximum, bool keepsNan> T extreme(T a, T b) {
   auto x = numberOf(a), y = numberOf(b);
-  if (x != x || y != y) {
-    if (keepsNan || (x != x && y != y))
+  bool isNanX = std::isnan(x), isNanY = std::isnan(y);
+  if (isNanX || isNanY) {
+    if (keepsNan || (isNanX && isNanY))
       return notANumber<T>();
-    return x != x ? b : a;
+    return isNanX ? b : a;
   }
   if (x == y)
     return ((bitsOf(a) & kSignBit<T>) != 0) == isMaximum ? b : a;

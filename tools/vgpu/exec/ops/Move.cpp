@@ -117,6 +117,7 @@ Handler selectPack(Decoding &decoding, Type type) {
   auto elements = decoding.elements(1);
   Type part = partType(decoding, type, elements.size());
   std::vector<Operand> list;
+  list.reserve(elements.size());
   for (const ptx::Operand *element : elements)
     list.push_back(decoding.read(*element, part));
   decoding.setList(std::move(list));
@@ -133,6 +134,7 @@ Handler selectUnpack(Decoding &decoding, Type type) {
   auto elements = decoding.elements(0);
   Type part = partType(decoding, type, elements.size());
   std::vector<Operand> list;
+  list.reserve(elements.size());
   for (const ptx::Operand *element : elements)
     list.push_back(decoding.write(*element, part));
   decoding.setList(std::move(list));

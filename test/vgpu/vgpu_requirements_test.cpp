@@ -53,8 +53,7 @@ std::string versionText(int version) {
   return std::to_string(version / 10) + "." + std::to_string(version % 10);
 }
 
-/// A module of some instructions, the first of them in line kFirstLine.
-[[maybe_unused]] constexpr int kFirstLine = 9; // ptxas counts from there.
+/// A module of some instructions.
 std::string moduleOf(std::string_view target, int version,
                      const std::vector<std::string> &instructions, bool hasWideRegisters = true) {
   std::string wide = hasWideRegisters ? ".reg .b128 %q<4>;" : "";
@@ -116,6 +115,9 @@ TEST(Requirements, AreOfTheTarget) {
 }
 
 #ifdef VGPU_TEST_PTXAS
+/// The line of a module where its instructions begin.
+constexpr int kFirstLine = 9;
+
 /// The instructions that ptxas refuses, of those of one module.
 std::set<size_t> refusedByPtxas(std::string_view target, int version,
                                 std::vector<std::string> instructions) {

@@ -34,6 +34,7 @@ public:
                          int64_t(operand.second), int64_t(operand.bits), operand.offset})
       add(static_cast<uint64_t>(part));
     add(operand.name);
+    add(operand.part);
     for (const ptx::Operand &element : operand.elements)
       add(element);
   }

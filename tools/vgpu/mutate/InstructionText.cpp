@@ -14,6 +14,12 @@ std::string registerName(const ptx::Function &function, int index) {
 
 std::string offsetText(int64_t offset) { return offset ? "+" + std::to_string(offset) : ""; }
 
+std::string negationText(const Operand &operand, const ptx::Function &function) {
+  if (!operand.isNegated)
+    return "";
+  return function.registers[operand.index].type == ptx::Type::Pred ? "!" : "-";
+}
+
 std::string textOf(const Operand &operand, const ptx::Function &function);
 
 std::string listText(const Operand &operand, const ptx::Function &function) {
@@ -31,12 +37,12 @@ std::string addressText(const Operand &operand, const ptx::Function &function) {
 }
 
 std::string textOf(const Operand &operand, const ptx::Function &function) {
-  std::string negation = operand.isNegated ? "!" : "";
   switch (operand.kind) {
   case Operand::Kind::Sink:
     return "_";
   case Operand::Kind::Register:
-    return negation + registerName(function, operand.index) +
+    return negationText(operand, function) + registerName(function, operand.index) +
+           (operand.part.empty() ? "" : "." + operand.part) +
            (operand.second >= 0 ? "|" + registerName(function, operand.second) : "");
   case Operand::Kind::Special:
     return operand.name;

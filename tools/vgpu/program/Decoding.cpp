@@ -39,12 +39,20 @@ int Decoding::bytesOf(const ptx::Operand &operand, Type type) const {
   return ptx::sizeOf(type);
 }
 
+void Decoding::expectWhole(const ptx::Operand &operand) const {
+  if (!operand.part.empty())
+    fail("cannot select a part of register " + operand.name);
+  if (operand.isNegated)
+    fail("cannot negate register " + operand.name);
+}
+
 Operand Decoding::write(const ptx::Operand &operand, Type type) {
   bool isSink = operand.kind == Kind::Register && operand.index < 0; // of `_|p`
   if (operand.kind == Kind::Sink || isSink)
     return builder.scratch(type);
   if (operand.kind != Kind::Register)
     fail("its destination is no register");
+  expectWhole(operand);
   if (isPredicate(operand) || bytesOf(operand, type) != ptx::sizeOf(type))
     fail("register " + operand.name + " does not hold a value of type " +
          std::string(ptx::nameOf(type)));
@@ -54,6 +62,7 @@ Operand Decoding::write(const ptx::Operand &operand, Type type) {
 Operand Decoding::read(const ptx::Operand &operand, Type type) {
   switch (operand.kind) {
   case Kind::Register:
+    expectWhole(operand);
     if (isPredicate(operand) || bytesOf(operand, type) != ptx::sizeOf(type))
       fail("register " + operand.name + " is no value of type " + std::string(ptx::nameOf(type)));
     return builder.registerOperand(operand.index);

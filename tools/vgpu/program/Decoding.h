@@ -126,6 +126,8 @@ public:
   [[noreturn]] void unsupported() const { fail("not supported"); }
 
 private:
+  /// Only video instructions select parts of registers, and negate them.
+  void expectWhole(const ptx::Operand &operand) const;
   Operand addressOf(const ptx::Operand &operand, ptx::Type type);
   Operand special(const ptx::Operand &operand, ptx::Type type);
 };

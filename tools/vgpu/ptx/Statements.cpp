@@ -220,9 +220,12 @@ Operand StatementParser::operand() {
   if (cursor.accept("["))
     return address();
   bool isNegative = cursor.accept("-");
-  if (isNegative || cursor.peek().kind == Token::Kind::Number)
+  if (cursor.peek().kind == Token::Kind::Number)
     return literal(isNegative);
   Operand result = named(cursor.take());
+  if (isNegative && result.kind != Operand::Kind::Register)
+    cursor.fail("only registers and numbers are negated");
+  result.isNegated = isNegative;
   if (cursor.accept("|")) {
     const Token &second = cursor.take();
     if (second.text != "_") {
@@ -285,6 +288,8 @@ Operand StatementParser::named(const Token &token) {
   result.name = token.text;
   if (token.text == "_")
     return result;
+  if (acceptPart(token.text, result))
+    return result;
   auto isFound = [&](int index, Operand::Kind kind) {
     result.index = index;
     result.kind = kind;
@@ -296,6 +301,20 @@ Operand StatementParser::named(const Token &token) {
     result.kind = token.text[0] == '%' ? Operand::Kind::Special : Operand::Kind::Symbol;
   result.offset = offset();
   return result;
+}
+
+/// A part of a register, such as `%r1.b0`.
+bool StatementParser::acceptPart(std::string_view text, Operand &result) {
+  size_t dot = text.find('.');
+  if (dot == std::string_view::npos)
+    return false;
+  result.index = find<&Scope::registers>(text.substr(0, dot));
+  if (result.index < 0)
+    return false;
+  result.kind = Operand::Kind::Register;
+  result.name = text.substr(0, dot);
+  result.part = text.substr(dot + 1);
+  return true;
 }
 
 int64_t StatementParser::offset() {

@@ -47,6 +47,7 @@ private:
   Operand sequence(Operand::Kind kind, std::string_view close);
   Operand literal(bool isNegative);
   Operand named(const Token &token);
+  bool acceptPart(std::string_view text, Operand &result);
   int64_t offset();
 
   template <std::map<std::string, int, std::less<>> Scope::*table>

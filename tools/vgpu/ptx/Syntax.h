@@ -94,12 +94,13 @@ struct Operand {
     List,     ///< (elements), of a call
   };
   Kind kind = Kind::Sink;
-  bool isNegated = false; ///< `!p`
+  bool isNegated = false; ///< `!p`, and `-r` of a register
   int index = -1;
   int second = -1; ///< register after `|`; -1 where there is none or it is `_`
   uint64_t bits = 0;
   int64_t offset = 0;
   std::string name;
+  std::string part; ///< of a register: "b0" of `r.b0`
   std::vector<Operand> elements;
 };
 

@@ -10,6 +10,7 @@
 namespace vgpu::VGPU_VARIANT {
 
 void addInteger(SelectorTable &table);    ///< add … mad24, addc, dp4a
+void addVideo(SelectorTable &table);      ///< vadd, vabsdiff4 …
 void addBits(SelectorTable &table);       ///< and … lop3, prmt, bfe
 void addFloat(SelectorTable &table);      ///< what add, mul … are for floats; fma, sqrt, ex2
 void addConvert(SelectorTable &table);    ///< cvt

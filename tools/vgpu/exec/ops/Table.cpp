@@ -7,6 +7,7 @@ const SelectorTable &selectors() {
   static const SelectorTable table = [] {
     SelectorTable table;
     addInteger(table);
+    addVideo(table);
     addBits(table);
     addFloat(table);
     addConvert(table);

@@ -71,8 +71,8 @@ bool TensorResultFlow::step(Registers &registers, const ptx::Instruction &instru
   std::string_view opcode = instruction.opcode;
   bool isGuarded = instruction.guard >= 0 && registers.depends[instruction.guard];
   bool conflicts = isGuarded && isCounted(opcode);
-  bool isParameter =
-      opcode == "st" && instruction.has("param"); // what functions do is not followed
+  // What functions and asynchronous operations do is not followed.
+  bool isUnfollowed = (opcode == "st" && instruction.has("param")) || instruction.has("async");
   bool reads = isGuarded || isTensor(opcode) || loads.contains(&instruction);
   const auto &operands = instruction.operands;
   bool writesFirst = !operands.empty() && operands[0].kind != Kind::Address &&
@@ -83,7 +83,7 @@ bool TensorResultFlow::step(Registers &registers, const ptx::Instruction &instru
         return;
       // The descriptors of wgmma, which are no vectors, are addresses too.
       isAddress |= opcode == "wgmma" && operands[number].kind == Kind::Register;
-      conflicts |= isAddress || isParameter || takesPlainOperands(opcode);
+      conflicts |= isAddress || isUnfollowed || takesPlainOperands(opcode);
       reads = true;
     });
   if (conflicts && !found)

@@ -169,7 +169,7 @@ void Asynchrony::settle(uint32_t address) {
     if (state.phase() != phase || state.pendingArrivals() != 0)
       return;
     BulkCopy &next = bulkCopies[number];
-    if (next.kind != BulkCopy::Kind::Load || next.barrier != address) {
+    if (!next.writesShared() || next.barrier != address) {
       ++number;
       continue;
     }
@@ -237,20 +237,33 @@ void Asynchrony::checkVisible(const BulkCopy &copy) {
   used.isVisible = true;
 }
 
+/// An operation that reduces to the same bytes, which may go on at the same time.
+BulkCopy *Asynchrony::inFlightWith(const BulkCopy &reduction) {
+  for (BulkCopy &copy : bulkCopies)
+    if (&copy != &reduction && copy.kind == BulkCopy::Kind::Put && copy.reduce &&
+        copy.range == reduction.range)
+      return &copy;
+  return nullptr;
+}
+
 void Asynchrony::issue(BulkCopy copy) {
-  bool isLoad = copy.kind == BulkCopy::Kind::Load;
-  if (isLoad) {
+  bool writes = copy.writesShared(), isReduction = copy.kind == BulkCopy::Kind::Put && copy.reduce;
+  if (writes)
     barrier(copy.lane, copy.barrier);
-    checkVisible(copy);
-  } else {
+  else
     copy.group = bulkGroup(*copy.warp, copy.lane);
-  }
-  Direction direction = isLoad ? Direction::Writes : Direction::Reads;
-  flights.checkProxy(*copy.warp, copy.lane, copy.range, direction, isLoad ? "overwrites" : "reads");
-  if (Observer *observer = block.machine.observer)
-    observer->asyncBegins(*copy.warp, copy.lane, isLoad ? AccessKind::Store : AccessKind::Load,
+  if (copy.kind == BulkCopy::Kind::Load)
+    checkVisible(copy);
+  Direction direction = writes ? Direction::Writes : Direction::Reads;
+  if (copy.kind != BulkCopy::Kind::Put)
+    flights.checkProxy(*copy.warp, copy.lane, copy.range, direction,
+                       writes ? "overwrites" : "reads");
+  Observer *observer = block.machine.observer;
+  if (observer && !isReduction)
+    observer->asyncBegins(*copy.warp, copy.lane, writes ? AccessKind::Store : AccessKind::Load,
                           copy.range.begin, copy.range.end);
-  copy.flight = flights.begin(*copy.warp, copy.lane, direction, copy.range);
+  BulkCopy *other = isReduction ? inFlightWith(copy) : nullptr;
+  copy.flight = other ? other->flight : flights.begin(*copy.warp, copy.lane, direction, copy.range);
   bulkCopies.push_back(std::move(copy));
 }
 
@@ -265,21 +278,53 @@ void Asynchrony::capture(BulkCopy &copy) {
 }
 
 void Asynchrony::execute(BulkCopy &copy) {
-  if (copy.kind != BulkCopy::Kind::Load) {
-    capture(copy);
-    for (const BulkPiece &piece : copy.pieces) {
-      eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
-        const uint8_t *from = copy.captured.data() + (shared - copy.range.begin);
-        auto *to = reinterpret_cast<uint8_t *>(piece.global + offset);
-        if (copy.reduce)
-          copy.reduce(to, from, bytes);
-        else
-          copyUnit(to, from, bytes);
-      });
-      block.machine.memory.markInitialized(piece.global, piece.bytes);
-    }
-    return;
+  switch (copy.kind) {
+  case BulkCopy::Kind::Load:
+    return load(copy);
+  case BulkCopy::Kind::Put:
+    return put(copy);
+  case BulkCopy::Kind::Store:
+  case BulkCopy::Kind::Reduce:
+    return store(copy);
   }
+}
+
+void Asynchrony::store(BulkCopy &copy) {
+  capture(copy);
+  for (const BulkPiece &piece : copy.pieces) {
+    eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
+      const uint8_t *from = copy.captured.data() + (shared - copy.range.begin);
+      auto *to = reinterpret_cast<uint8_t *>(piece.global + offset);
+      if (copy.reduce)
+        copy.reduce(to, from, bytes);
+      else
+        copyUnit(to, from, bytes);
+    });
+    block.machine.memory.markInitialized(piece.global, piece.bytes);
+  }
+}
+
+/// What a reduction did was an atomic access of its lane: who waits knows of it.
+void Asynchrony::put(BulkCopy &copy) {
+  uint8_t *to = block.shared(copy.range.begin);
+  auto bytes = static_cast<uint32_t>(copy.captured.size());
+  Observer *observer = block.machine.observer;
+  if (!copy.reduce || !inFlightWith(copy))
+    flights.end(copy.flight);
+  if (copy.reduce) {
+    copy.reduce(to, copy.captured.data(), bytes);
+    if (observer)
+      observer->mbarrierArrive(*copy.warp, LaneMask{1} << copy.lane, copy.barrier);
+  } else {
+    copyUnit(to, copy.captured.data(), bytes);
+    if (observer)
+      observer->asyncWritten(*copy.warp, copy.lane, *copy.instruction, copy.range.begin,
+                             copy.range.end, copy.barrier);
+  }
+  barriers.at(copy.barrier).state.completeBytes(bytes);
+}
+
+void Asynchrony::load(BulkCopy &copy) {
   for (const BulkPiece &piece : copy.pieces)
     eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
       uint8_t *to = block.shared(shared);
@@ -303,8 +348,7 @@ void Asynchrony::commitBulk(Warp &warp, LaneMask lanes) {
 
 void Asynchrony::waitForBulk(Warp &warp, LaneMask lanes, uint32_t allowed, bool isRead) {
   for (BulkCopy &copy : bulkCopies) {
-    bool isMine = copy.kind != BulkCopy::Kind::Load && copy.warp == &warp &&
-                  (lanes >> copy.lane & 1) &&
+    bool isMine = !copy.writesShared() && copy.warp == &warp && (lanes >> copy.lane & 1) &&
                   uint64_t{copy.group} + allowed < bulkGroup(warp, copy.lane);
     if (!isMine)
       continue;
@@ -334,18 +378,19 @@ void Asynchrony::finish() {
       block.machine.findings.add(std::move(finding));
     }
   for (BulkCopy &copy : bulkCopies) {
-    if (copy.kind == BulkCopy::Kind::Load || !copy.isCaptured) {
+    if (copy.writesShared() || !copy.isCaptured) {
       Finding finding;
       finding.kind = FindingKind::Asynchronous;
-      finding.message = copy.kind == BulkCopy::Kind::Load
-                            ? "the block ends while a bulk copy writes its shared memory"
-                            : "the block ends while a bulk copy reads its shared memory";
+      finding.message =
+          "the block ends while " +
+          std::string(copy.kind == BulkCopy::Kind::Put ? "an asynchronous store" : "a bulk copy") +
+          (copy.writesShared() ? " writes" : " reads") + " its shared memory";
       finding.site.kernel = block.launch.program->kernel->name;
       finding.site.line = copy.instruction->source->line;
       finding.site.instruction = copy.instruction->source->text();
       block.machine.findings.add(std::move(finding));
     }
-    if (copy.kind != BulkCopy::Kind::Load)
+    if (!copy.writesShared())
       execute(copy);
   }
   bulkCopies.clear();

@@ -27,7 +27,12 @@ struct BulkPiece {
 using BulkReduction = void (*)(uint8_t *global, const uint8_t *shared, uint32_t bytes);
 
 struct BulkCopy {
-  enum class Kind : uint8_t { Load, Store, Reduce };
+  enum class Kind : uint8_t {
+    Load,   ///< to shared memory, through the asynchronous proxy
+    Store,  ///< from shared memory
+    Reduce, ///< likewise
+    Put,    ///< to shared memory, of what is captured: st.async and red.async
+  };
   Kind kind = Kind::Load;
   Warp *warp = nullptr;
   int lane = 0;
@@ -36,12 +41,14 @@ struct BulkCopy {
   Swizzle swizzle = Swizzle::None;
   SharedRange range{};  ///< all of it in shared memory
   uint64_t fill = 0;    ///< eight bytes of filling
-  uint32_t barrier = 0; ///< of a load
+  uint32_t barrier = 0; ///< of what goes to shared memory
   uint32_t group = 0;   ///< of a store
   BulkReduction reduce = nullptr;
   uint64_t flight = 0;
   std::vector<uint8_t> captured; ///< of a store whose source has been read
   bool isCaptured = false;
+
+  bool writesShared() const { return kind == Kind::Load || kind == Kind::Put; }
 };
 
 class Asynchrony {
@@ -108,6 +115,10 @@ private:
   void execute(Warp &warp, AsyncCopy &copy, LaneMask lanes);
   void capture(BulkCopy &copy);
   void execute(BulkCopy &copy);
+  void load(BulkCopy &copy);
+  void store(BulkCopy &copy);
+  void put(BulkCopy &copy);
+  BulkCopy *inFlightWith(const BulkCopy &reduction);
   void fireDeferred(uint32_t address, Mbarrier &state);
   void checkVisible(const BulkCopy &copy);
   uint32_t &bulkGroup(const Warp &warp, int lane);

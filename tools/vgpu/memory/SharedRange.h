@@ -7,6 +7,7 @@ namespace vgpu {
 /// Bytes of shared memory, [begin, end).
 struct SharedRange {
   uint32_t begin, end;
+  bool operator==(const SharedRange &) const = default;
 };
 
 } // namespace vgpu

@@ -145,7 +145,7 @@ struct ProgramTraits {
   bool usesClusters = false;
   bool callsFunctions = false;
   bool usesAsynchrony = false; ///< mbarriers, or operations that something waits for
-  bool usesAsyncProxy = false; ///< bulk copies or wgmma
+  bool usesAsyncProxy = false; ///< bulk copies, wgmma, or asynchronous stores
   bool usesWarpgroups = false; ///< wgmma
 };
 

@@ -167,8 +167,8 @@ Handler byType(Decoding &decoding, Type type, Op op) {
 
 Handler select(Decoding &decoding) {
   bool returns = decoding.source.opcode == "atom";
-  if (decoding.has("async") || decoding.has("bulk"))
-    decoding.unsupported();
+  if (decoding.has("async"))
+    return selectAsyncStore(decoding);
   size_t first = returns ? 1 : 0; // operand of the address
   Type type = decoding.type();
   Op op = opOf(decoding);

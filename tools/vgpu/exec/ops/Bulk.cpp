@@ -9,17 +9,27 @@ namespace vgpu::VGPU_VARIANT {
 namespace {
 
 // Operands: 0 shared address, 1 global address or tensor map, 2 mbarrier,
-// 3 bytes. The list holds the coordinates, and the offsets of im2col after them.
-// `immediate` is the reduction.
+// 3 bytes, 4 the blocks of the cluster. The list holds the coordinates, and the offsets of im2col
+// after them. `immediate` is the reduction.
 
 using Coordinates = TensorMap::Coordinates;
 
-/// The modifiers: the kind of the copy, the mode that its map must have, and how many
-/// coordinates it has.
-constexpr uint32_t kKindMask = 3, kIm2col = 4, kDimensionsShift = 3;
+/// The modifiers: the kind of the copy, the mode that its map must have, whether it names
+/// blocks, and how many coordinates it has.
+constexpr uint32_t kKindMask = 3, kIm2col = 4, kMulticast = 8, kDimensionsShift = 4;
 
 BulkCopy::Kind kindOf(const Instruction &instruction) {
   return static_cast<BulkCopy::Kind>(instruction.modifiers & kKindMask);
+}
+
+/// Of a cluster of one block, a copy may name only this one.
+void requireOwnBlock(const Warp &warp, const Instruction &instruction, int lane) {
+  uint32_t blocks = warp.lanes<uint32_t>(instruction.operands[4])[lane];
+  if (blocks != 1)
+    throw Fault(FindingKind::InvalidInstruction,
+                "copies to the blocks of mask " + std::to_string(blocks) +
+                    " of a cluster of one block",
+                lane);
 }
 
 BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t bytes,
@@ -38,6 +48,8 @@ BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t 
                     std::to_string(alignment),
                 lane, given);
   copy.range = {shared, shared + bytes};
+  if (instruction.modifiers & kMulticast)
+    requireOwnBlock(warp, instruction, lane);
   if (copy.kind == BulkCopy::Kind::Load) {
     uint64_t barrier = warp.lanes<uint64_t>(instruction.operands[2])[lane];
     copy.barrier = sharedAddress(warp.block, lane, barrier, 8);
@@ -72,6 +84,8 @@ AccessKind accessOf(BulkCopy::Kind kind) {
     return AccessKind::Store;
   case BulkCopy::Kind::Reduce:
     return AccessKind::Atomic;
+  case BulkCopy::Kind::Put:
+    break;
   }
   return AccessKind::Load;
 }
@@ -282,8 +296,8 @@ void refuse(Decoding &decoding) {
       decoding.fail("im2col along one dimension needs sm_100a");
     if (modifier == "tile::gather4" || modifier == "tile::scatter4")
       decoding.fail("gather and scatter of tiles need sm_100a");
-    if (modifier == "multicast::cluster" || modifier.starts_with("cta_group"))
-      decoding.fail("copies to several blocks of a cluster are not supported");
+    if (modifier.starts_with("cta_group"))
+      decoding.fail("pairs of blocks need sm_100a");
     if (modifier == "cp_mask" || modifier.starts_with("ignore_oob"))
       decoding.fail("byte masks need sm_100");
   }
@@ -322,6 +336,10 @@ Handler selectCopy(Decoding &decoding) {
     decoding.out.operands[2] = addressOperand(decoding, decoding.operand(next++));
   if (isTensor)
     tensorOperands(decoding, global, isLoad, next);
+  if (decoding.has("multicast::cluster")) {
+    decoding.out.operands[4] = decoding.read(next++, Type::U16);
+    decoding.out.modifiers |= kMulticast;
+  }
   decoding.expectOperands(next + (decoding.has("L2::cache_hint") ? 1 : 0));
   return isTensor ? copyBox : copyLine;
 }

@@ -29,6 +29,8 @@ void addControl(SelectorTable &table);    ///< bra, call, ret, exit, trap
 
 /// fence.proxy and fence.mbarrier_init.
 Handler selectProxyFence(Decoding &decoding);
+/// st.async and red.async.
+Handler selectAsyncStore(Decoding &decoding);
 /// Float arithmetic shares its opcodes with integers.
 Handler selectFloatArithmetic(Decoding &decoding);
 

@@ -312,8 +312,10 @@ Handler selectLoad(Decoding &decoding) {
 }
 
 Handler selectStore(Decoding &decoding) {
+  if (decoding.has("async"))
+    return selectAsyncStore(decoding);
   decoding.expectOperands(2, 3);
-  if (decoding.has("async") || decoding.has("bulk"))
+  if (decoding.has("bulk"))
     decoding.unsupported();
   decoding.out.kind = InstructionClass::Store;
   Type type = decoding.type();

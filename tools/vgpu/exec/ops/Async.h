@@ -4,6 +4,7 @@
 #include "exec/Asynchrony.h"
 #include "exec/ops/Families.h"
 #include "exec/ops/Lanes.h"
+#include "program/Requirements.h"
 
 namespace vgpu::VGPU_VARIANT {
 
@@ -24,6 +25,12 @@ inline void usesAsynchrony(Decoding &decoding, bool usesProxy) {
   decoding.builder.program.traits.usesAsynchrony = true;
   if (usesProxy)
     decoding.builder.program.traits.usesAsyncProxy = true;
+}
+
+/// What only some operands of an instruction need, of the module.
+inline void require(const Decoding &decoding, const Since &needed) {
+  if (std::string missing = missingFor(needed, decoding.builder.module); !missing.empty())
+    decoding.fail(missing);
 }
 
 inline Step sumAddress(Warp &warp, const Instruction &instruction, LaneMask lanes) {

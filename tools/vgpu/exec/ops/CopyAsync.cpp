@@ -126,6 +126,8 @@ void sourceOperand(Decoding &decoding) {
     return;
   const ptx::Operand &operand = decoding.operand(3);
   bool isPredicate = decoding.isPredicate(operand);
+  if (isPredicate)
+    require(decoding, {80, 75});
   decoding.out.modifiers = isPredicate ? kIgnoresSource : kHasSourceSize;
   decoding.out.operands[2] =
       isPredicate ? decoding.readPredicate(operand) : decoding.read(operand, Type::U32);

@@ -192,6 +192,10 @@ Handler selectArrive(Decoding &decoding, bool drops) {
   bool hasState = decoding.operand(0).kind != ptx::Operand::Kind::Address;
   size_t address = hasState ? 1 : 0;
   decoding.expectOperands(address + (isExpecting || isIncomplete ? 2 : 1), address + 2);
+  if (!drops && hasState && decoding.operand(0).kind == ptx::Operand::Kind::Sink)
+    require(decoding, {80, 71});
+  if (!isExpecting && !isIncomplete && decoding.operandCount() == address + 2)
+    require(decoding, {90, 78});
   decoding.out.operands[0] =
       hasState ? decoding.write(0, Type::B64) : decoding.builder.scratch(Type::B64);
   decoding.out.operands[1] = addressOperand(decoding, decoding.operand(address));

@@ -172,6 +172,15 @@ void DeviceMemory::markInitialized(uint64_t address, uint64_t bytes) {
     *shadow(address) |= 1 << address % 8;
 }
 
+void DeviceMemory::clearInitialized(uint64_t address, uint64_t bytes) {
+  auto begin = reinterpret_cast<uint64_t>(shadow(address)), end = begin + bytes / 8;
+  uint64_t firstPage = std::min(roundUp(begin, kPage), end);
+  uint64_t lastPage = std::max(end / kPage * kPage, firstPage);
+  std::memset(reinterpret_cast<void *>(begin), 0, firstPage - begin);
+  discard(firstPage, lastPage);
+  std::memset(reinterpret_cast<void *>(lastPage), 0, end - lastPage);
+}
+
 std::optional<uint64_t> DeviceMemory::firstUninitialized(uint64_t address, uint64_t bytes) const {
   if (!isTracked(address))
     return std::nullopt;

@@ -69,6 +69,8 @@ public:
   /// a 4-byte-aligned word is half a byte of it.
   uint8_t *shadow(uint64_t address) const { return shadowBase + (address - base) / 8; }
   void markInitialized(uint64_t address, uint64_t bytes);
+  /// Nobody has written it. Multiples of 8.
+  void clearInitialized(uint64_t address, uint64_t bytes);
   /// Whether all of some bytes have been written.
   bool areInitialized(uint64_t address, uint32_t bytes) const {
     const uint8_t *marks = shadow(address);

@@ -344,6 +344,40 @@ Handler selectHint(Decoding &decoding) {
   return nothing;
 }
 
+/// What is discarded is as if nobody had written it.
+Step discard(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t addresses[kWarpSize];
+  auto bytes = static_cast<uint32_t>(instruction.memory.bytes());
+  const auto *given = warp.lanes<uint64_t>(instruction.operands[0]);
+  forLanes(lanes, [&](int lane) {
+    addresses[lane] = given[lane] + static_cast<uint64_t>(instruction.immediate);
+    if (addresses[lane] % bytes)
+      throw Fault(FindingKind::Misaligned,
+                  "the address must be a multiple of " + std::to_string(bytes), lane,
+                  addresses[lane]);
+  });
+  checkEachGlobal(warp, instruction, lanes, addresses, bytes, AccessKind::Store);
+  DeviceMemory &memory = warp.block.machine.memory;
+  forLanes(lanes, [&](int lane) {
+    if (memory.isTracked(addresses[lane]))
+      memory.clearInitialized(addresses[lane], bytes);
+  });
+  return Step::Next;
+}
+
+Handler selectDiscard(Decoding &decoding) {
+  decoding.out.kind = InstructionClass::Store;
+  decoding.expectOperands(2);
+  decoding.memoryForm();
+  if (decoding.integer(1) != 128)
+    decoding.fail("discards 128 bytes, and no others");
+  decoding.out.memory.elementBytes = 128;
+  decoding.address(0, 0);
+  if (decoding.out.memory.isAddress32)
+    decoding.fail("needs a 64-bit address");
+  return discard;
+}
+
 /// A cache policy is a number that only hints read.
 Step createPolicy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   eachLane(warp.lanes<uint64_t>(instruction.operands[0]), lanes, [](int) { return uint64_t{0}; });
@@ -363,7 +397,7 @@ void addLoadStore(SelectorTable &table) {
   table["st"] = selectStore;
   table["prefetch"] = selectHint;
   table["prefetchu"] = selectHint;
-  table["discard"] = selectHint;
+  table["discard"] = selectDiscard;
   table["applypriority"] = selectHint;
   table["createpolicy"] = selectCreatePolicy;
 }

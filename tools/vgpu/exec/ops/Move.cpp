@@ -227,12 +227,31 @@ Step isInSpace(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   return Step::Next;
 }
 
+/// Constants have addresses as global variables do.
+template <bool wantsConstant>
+Step isGlobalOrConstant(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  const uint64_t *addresses = warp.lanes<uint64_t>(instruction.operands[1]);
+  LaneMask holds = 0;
+  forLanes(lanes, [&](int lane) {
+    std::optional<Allocation> found = warp.block.machine.memory.find(addresses[lane]);
+    bool isConstant = found && found->kind == MemoryKind::Module && found->isReadOnly;
+    bool isIn = wantsConstant ? isConstant : !(addresses[lane] & kWindowMask) && !isConstant;
+    holds |= LaneMask{isIn} << lane;
+  });
+  warp.setPredicate(instruction.operands[0], lanes, holds);
+  return Step::Next;
+}
+
 Handler selectIsspacep(Decoding &decoding) {
   decoding.expectOperands(2);
   decoding.memoryForm();
   decoding.out.operands[0] = decoding.writePredicate(decoding.operand(0));
   decoding.out.operands[1] = decoding.read(1, Type::U64);
   decoding.out.immediate = static_cast<int64_t>(windowOf(decoding.out.memory.space));
+  if (decoding.out.memory.space == ptx::Space::Const)
+    return isGlobalOrConstant<true>;
+  if (decoding.out.memory.space == ptx::Space::Global)
+    return isGlobalOrConstant<false>;
   return isInSpace;
 }
 

@@ -27,6 +27,7 @@ constexpr ErrorRow kErrors[] = {
     ROW(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
     ROW(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid"),
     ROW(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
+    ROW(CUDA_ERROR_MAP_FAILED, "mapping of buffer object failed"),
     ROW(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device"),
     ROW(CUDA_ERROR_UNSUPPORTED_LIMIT, "limit is not supported on this architecture"),
     ROW(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED,

@@ -3,6 +3,8 @@
 #include "driver/Graph.h"
 #include "driver/Submit.h"
 
+#include <thread>
+
 using namespace vgpu;
 
 namespace {
@@ -12,6 +14,11 @@ template <class Body> CUresult withEvent(CUevent handle, Body body) {
     Event *event = context.events.find(handle);
     return event ? body(driver, context, *event) : CUDA_ERROR_INVALID_HANDLE;
   });
+}
+
+/// Whether another process recorded the event last.
+bool isOfOther(const Event &event) {
+  return event.shared && event.shared->latest() != (event.marker ? event.marker->record : 0);
 }
 
 template <class T> T readValue(uint64_t address) {
@@ -148,6 +155,14 @@ VGPU_API CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned fla
       return joinCapture(stream, *found);
     if (stream.capture)
       return found->marker ? CUDA_ERROR_STREAM_CAPTURE_ISOLATION : CUDA_SUCCESS;
+    if (isOfOther(*found)) {
+      context.submit(stream,
+                     std::make_shared<ConditionTask>(
+                         context, [shared = found->shared, record = found->shared->latest()] {
+                           return shared->isComplete(record);
+                         }));
+      return CUDA_SUCCESS;
+    }
     if (!found->marker)
       return CUDA_SUCCESS;
     auto waiting = std::make_shared<ActionTask>(context, [] {});
@@ -178,9 +193,13 @@ VGPU_API CUresult cuEventCreate(CUevent *event, unsigned flags) {
   return inContext([&](Driver &, Context &context) -> CUresult {
     if (!event || flags > 7)
       return CUDA_ERROR_INVALID_VALUE;
-    if (flags & CU_EVENT_INTERPROCESS)
-      return CUDA_ERROR_NOT_SUPPORTED;
-    context.events.add(std::make_unique<Event>(Event{context, flags, nullptr, nullptr, {}}), event);
+    auto created = std::make_unique<Event>(Event{context, flags, nullptr, nullptr, nullptr, {}});
+    if (flags & CU_EVENT_INTERPROCESS) {
+      if (!(flags & CU_EVENT_DISABLE_TIMING))
+        return CUDA_ERROR_INVALID_VALUE;
+      created->shared = std::make_shared<SharedEvent>();
+    }
+    context.events.add(std::move(created), event);
     return CUDA_SUCCESS;
   });
 }
@@ -206,6 +225,10 @@ VGPU_API CUresult cuEventRecordWithFlags(CUevent handle, CUstream streamHandle, 
     }
     event->capture.reset();
     event->marker = std::make_shared<Marker>();
+    if (event->shared) {
+      event->marker->shared = event->shared;
+      event->marker->record = event->shared->record();
+    }
     context.submit(stream, event->marker);
     return CUDA_SUCCESS;
   });
@@ -219,20 +242,31 @@ VGPU_API CUresult cuEventQuery(CUevent handle) {
   return withEvent(handle, [](Driver &, Context &, Event &event) -> CUresult {
     if (event.capture)
       return CUDA_ERROR_CAPTURED_EVENT;
+    if (isOfOther(event))
+      return event.shared->isComplete(event.shared->latest()) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
     return event.context.device.hasSeen(event.marker) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
 }
 
 VGPU_API CUresult cuEventSynchronize(CUevent handle) {
-  return waitFor([&](Context &context, std::vector<std::shared_ptr<Task>> &tasks) -> CUresult {
-    Event *event = context.events.find(handle);
-    if (!event)
-      return CUDA_ERROR_INVALID_HANDLE;
-    if (event->capture)
-      return CUDA_ERROR_CAPTURED_EVENT;
-    tasks = {event->marker};
-    return CUDA_SUCCESS;
-  });
+  std::shared_ptr<SharedEvent> shared;
+  uint64_t record = 0;
+  CUresult result =
+      waitFor([&](Context &context, std::vector<std::shared_ptr<Task>> &tasks) -> CUresult {
+        Event *event = context.events.find(handle);
+        if (!event)
+          return CUDA_ERROR_INVALID_HANDLE;
+        if (event->capture)
+          return CUDA_ERROR_CAPTURED_EVENT;
+        if (isOfOther(*event))
+          shared = event->shared, record = shared->latest();
+        else
+          tasks = {event->marker};
+        return CUDA_SUCCESS;
+      });
+  while (result == CUDA_SUCCESS && shared && !shared->isComplete(record))
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  return result;
 }
 
 VGPU_API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent startHandle,

@@ -48,6 +48,9 @@ constexpr std::pair<CUdevice_attribute, int> kCommonAttributes[] = {
     {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 1},
     {CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS, 1},
     {CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED, 1},
     // What the virtual GPU does not do.
     {CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT, 0},
     {CU_DEVICE_ATTRIBUTE_INTEGRATED, 0},
@@ -62,11 +65,9 @@ constexpr std::pair<CUdevice_attribute, int> kCommonAttributes[] = {
     {CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0},
     {CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0},
-    {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE, 0},
     {CU_DEVICE_ATTRIBUTE_MAX_ACCESS_POLICY_WINDOW_SIZE, 0},
     {CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH, 0},
-    {CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED, 0},
 };
 
@@ -129,8 +130,8 @@ std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attr
 
 Device::Device(int ordinal, const DeviceModel &model, uint64_t memoryBytes, Findings &findings,
                Console &console)
-    : ordinal(ordinal), model(model), memory(ordinal, memoryBytes), races(findings),
-      machine{memory, findings, console} {
+    : ordinal(ordinal), model(model), memory(ordinal, memoryBytes), mapped(memory),
+      virtualMemory(memory, mapped), races(findings), machine{memory, findings, console} {
   machine.multiprocessors = static_cast<uint32_t>(model.multiprocessors);
   machine.observer = &races;
   machine.sharedPerMultiprocessor = static_cast<uint32_t>(model.sharedPerMultiprocessor);

@@ -6,10 +6,11 @@
 #include "count/Counters.h"
 #include "count/TensorResultChecker.h"
 #include "driver/Engine.h"
+#include "driver/VirtualMemory.h"
 #include "driver/cuda_types.h"
 #include "exec/Console.h"
 #include "exec/Launch.h"
-#include "memory/DeviceMemory.h"
+#include "memory/MappedMemory.h"
 
 #include <optional>
 #include <string_view>
@@ -69,6 +70,8 @@ public:
   const int ordinal;
   const DeviceModel &model;
   DeviceMemory memory;
+  MappedMemory mapped;
+  VirtualMemory virtualMemory;
   RaceChecker races;
   std::unique_ptr<Counters> counters; ///< if kernels are counted
   TensorResultChecker tensorResults;

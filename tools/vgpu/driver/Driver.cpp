@@ -110,6 +110,8 @@ void Driver::release(Context &context) {
     for (uint64_t address : *addresses)
       if (!memory.release(address))
         memory.unregisterHost(address);
+  while (!context.imports.empty())
+    context.closeImport(context.imports.begin()->first);
   while (context.modules.size())
     unloadModule(*context.modules.begin()->second);
   std::erase_if(primaries, [&](const auto &entry) { return entry.second == &context; });
@@ -166,11 +168,17 @@ void Driver::finish() {
     if (bytes)
       report(FindingKind::Leak, std::to_string(context->allocations.size()) + " allocations of " +
                                     std::to_string(bytes) + " bytes were never freed");
+    if (size_t imports = context->imports.size())
+      report(FindingKind::Leak,
+             std::to_string(imports) + " allocations of other processes were never closed");
     if (size_t streams = context->streams.size())
       report(FindingKind::Leak, std::to_string(streams) + " streams were never destroyed");
     if (size_t modules = context->modules.size())
       report(FindingKind::Leak, std::to_string(modules) + " modules were never unloaded");
   }
+  if (size_t left = physicalMemory.size())
+    report(FindingKind::Leak, std::to_string(left) + " pieces of physical memory were never "
+                                                     "released, or are mapped still");
   if (size_t left = graphs.size() + graphExecs.size())
     report(FindingKind::Leak, std::to_string(left) + " graphs were never destroyed");
   std::vector<Finding> all = findings.all();
@@ -223,6 +231,15 @@ std::vector<std::shared_ptr<Task>> Context::lastTasks() const {
   for (const auto &[handle, stream] : streams)
     tasks.push_back(stream->last);
   return tasks;
+}
+
+void Context::closeImport(uint64_t address) {
+  const ImportedMemory &import = imports.at(address);
+  device.memory.forbidMapped(address);
+  device.memory.clearInitialized(import.pages, import.mappedBytes);
+  device.mapped.unmap(import.pages);
+  device.mapped.unreserve(import.pages);
+  imports.erase(address);
 }
 
 CUresult Context::synchronize() {

@@ -17,6 +17,7 @@ struct Graph;
 struct GraphCapture;
 struct GraphExec;
 class MutationRun;
+class SharedEvent;
 
 struct Kernel {
   Module &module;
@@ -49,6 +50,7 @@ class Marker;
 struct Event {
   Context &context;
   unsigned flags = 0;
+  std::shared_ptr<SharedEvent> shared; ///< if other processes see it
   std::shared_ptr<Marker> marker;
   std::shared_ptr<GraphCapture> capture; ///< recorded while its stream was captured
   std::vector<size_t> captured;          ///< nodes that it stands for
@@ -75,6 +77,14 @@ private:
   std::unordered_map<const void *, std::unique_ptr<T>> objects;
 };
 
+/// An allocation of another process.
+struct ImportedMemory {
+  uint64_t pages, mappedBytes; ///< what is mapped
+  uint64_t file;               ///< its number, and
+  uint64_t offset;             ///< where in it the allocation is
+  unsigned uses;
+};
+
 struct Context {
   explicit Context(Device &device);
   ~Context();
@@ -88,11 +98,13 @@ struct Context {
   Handles<Event> events;
   Handles<Module> modules;
   std::set<uint64_t> allocations, hostAllocations;
+  std::map<uint64_t, ImportedMemory> imports; ///< by the addresses of allocations
 
   /// Appends to a stream; the default stream and blocking ones wait for each other.
   void submit(Stream &stream, std::shared_ptr<Task> task);
   std::vector<std::shared_ptr<Task>> lastTasks() const;
   CUresult synchronize();
+  void closeImport(uint64_t address);
   /// The task's place: after its stream, what it waits for, and what the host has seen.
   TaskOrder orderOf(const Stream &stream, const Task &task) const;
 };
@@ -127,6 +139,7 @@ public:
   Console console;
   std::vector<std::unique_ptr<Device>> devices;
   Handles<Context> contexts;
+  Handles<PhysicalMemory> physicalMemory;
   Handles<Graph> graphs;
   Handles<GraphExec> graphExecs;
   std::map<int, Context *> primaries;

@@ -187,6 +187,7 @@ MutationRun::Outcome MutationRun::run(const Trial &trial, const ptx::Function &s
   pid_t child = fork();
   if (child == 0) {
     leaveSignalsAlone();
+    trial.context.device.mapped.detach();
     runHere(trial, source, seed, mostTurns, *told.begin());
     _exit(0);
   }

@@ -2,6 +2,7 @@
 // What streams can do.
 
 #include "driver/Driver.h"
+#include "driver/SharedEvent.h"
 #include "exec/Grid.h"
 
 #include <chrono>
@@ -64,9 +65,13 @@ class Marker : public Task {
 public:
   State run() override {
     time = std::chrono::steady_clock::now();
+    if (shared)
+      shared->complete(record);
     return State::Done;
   }
   std::chrono::steady_clock::time_point time;
+  std::shared_ptr<SharedEvent> shared; ///< if other processes see the event, and
+  uint64_t record = 0;                 ///< the number of this record of it
 };
 
 } // namespace vgpu

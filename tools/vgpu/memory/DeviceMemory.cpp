@@ -15,9 +15,9 @@ constexpr uint64_t kGap = 256;
 
 uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
-void *reserve(uint64_t address, uint64_t bytes) {
+void *reserve(uint64_t address, uint64_t bytes, int flags = MAP_FIXED_NOREPLACE) {
   void *memory = mmap(reinterpret_cast<void *>(address), bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
   if (memory == MAP_FAILED)
     throw std::bad_alloc();
   madvise(memory, bytes, MADV_DONTDUMP);
@@ -28,8 +28,10 @@ void *reserve(uint64_t address, uint64_t bytes) {
 void discard(uint64_t begin, uint64_t end) {
   begin = roundUp(begin, kPage);
   end = end / kPage * kPage;
-  if (begin < end)
-    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  if (begin >= end)
+    return;
+  madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  madvise(reinterpret_cast<void *>(begin), end - begin, MADV_REMOVE); // if it is in a file
 }
 
 } // namespace
@@ -49,12 +51,13 @@ DeviceMemory::~DeviceMemory() {
 uint64_t DeviceMemory::allocate(uint64_t bytes, MemoryKind kind, uint64_t alignment) {
   std::lock_guard lock(mutex);
   bool counts = kind != MemoryKind::PinnedHost;
-  if (bytes == 0 || bytes > kArenaBytes || (counts && usedBytes + bytes > totalBytes))
+  if (bytes == 0 || bytes > kAllocatableBytes || (counts && usedBytes + bytes > totalBytes))
     return 0;
   alignment = std::max<uint64_t>(alignment, 256);
   uint64_t begin = roundUp(next, alignment), end = begin + bytes;
-  if (end + kGap <= base + kArenaBytes) {
-    next = end + kGap;
+  if (end + kGap <= reservableBegin()) {
+    // The host writes what is pinned at any time: its pages hold nothing that moves.
+    next = kind == MemoryKind::PinnedHost ? roundUp(end + kGap, kPage) : end + kGap;
   } else {
     begin = findGap(bytes, alignment);
     if (!begin)
@@ -71,8 +74,8 @@ uint64_t DeviceMemory::allocate(uint64_t bytes, MemoryKind kind, uint64_t alignm
 uint64_t DeviceMemory::findGap(uint64_t bytes, uint64_t alignment) const {
   uint64_t begin = roundUp(base + kGap, alignment);
   for (auto after = byAddress.lower_bound(base);; ++after) {
-    bool isLast = after == byAddress.end() || !inArena(after->first);
-    uint64_t limit = isLast ? base + kArenaBytes : after->first;
+    bool isLast = after == byAddress.end() || after->first >= reservableBegin();
+    uint64_t limit = isLast ? reservableBegin() : after->first;
     if (begin + bytes + kGap <= limit)
       return begin;
     if (isLast)
@@ -94,7 +97,8 @@ uint64_t DeviceMemory::allocateHeap(uint64_t bytes, uint64_t limit) {
 bool DeviceMemory::release(uint64_t address) {
   std::lock_guard lock(mutex);
   auto entry = byAddress.find(address);
-  if (entry == byAddress.end() || entry->second.kind == MemoryKind::RegisteredHost)
+  if (entry == byAddress.end() || entry->second.kind == MemoryKind::RegisteredHost ||
+      entry->second.kind == MemoryKind::Mapped)
     return false;
   const Allocation &allocation = entry->second;
   if (allocation.kind == MemoryKind::Heap)
@@ -127,6 +131,35 @@ bool DeviceMemory::unregisterHost(uint64_t address) {
   byAddress.erase(entry);
   ++changes;
   return true;
+}
+
+void DeviceMemory::allowMapped(uint64_t begin, uint64_t end, bool isReadOnly) {
+  std::lock_guard lock(mutex);
+  byAddress[begin] = {begin, end, MemoryKind::Mapped, isReadOnly};
+  ++changes;
+}
+
+void DeviceMemory::forbidMapped(uint64_t begin) {
+  std::lock_guard lock(mutex);
+  byAddress.erase(begin);
+  ++changes;
+}
+
+bool DeviceMemory::take(uint64_t bytes) {
+  std::lock_guard lock(mutex);
+  if (bytes > totalBytes - usedBytes)
+    return false;
+  usedBytes += bytes;
+  return true;
+}
+
+void DeviceMemory::give(uint64_t bytes) {
+  std::lock_guard lock(mutex);
+  usedBytes -= bytes;
+}
+
+void DeviceMemory::mapAnonymous(uint64_t address, uint64_t bytes) {
+  reserve(address, bytes, MAP_FIXED);
 }
 
 void DeviceMemory::setReadOnly(uint64_t address) {

@@ -18,6 +18,7 @@ enum class MemoryKind : uint8_t {
   RegisteredHost, ///< cuMemHostRegister: anywhere, and always initialised
   Module,         ///< a module's variables
   Heap,           ///< malloc in a kernel
+  Mapped,         ///< of a file: see MappedMemory
 };
 
 struct Allocation {
@@ -47,6 +48,9 @@ public:
   /// Makes the host's memory visible to the device under its own address.
   bool registerHost(uint64_t address, uint64_t bytes);
   bool unregisterHost(uint64_t address);
+  /// Makes accessible what has been mapped into the arena, and takes that back.
+  void allowMapped(uint64_t begin, uint64_t end, bool isReadOnly);
+  void forbidMapped(uint64_t begin);
   void setReadOnly(uint64_t address);
 
   /// The allocation that holds `address`, if one does.
@@ -57,10 +61,19 @@ public:
 
   uint64_t capacity() const { return totalBytes; }
   uint64_t used() const { return usedBytes; }
+  /// Room for what is mapped; false where the capacity is exceeded.
+  bool take(uint64_t bytes);
+  void give(uint64_t bytes);
   /// Changes whenever an allocation comes or goes.
   uint64_t generation() const { return changes.load(std::memory_order_acquire); }
 
   bool inArena(uint64_t address) const { return address - base < kArenaBytes; }
+  uint64_t arenaBegin() const { return base; }
+  uint64_t arenaEnd() const { return base + kArenaBytes; }
+  /// No allocation is made from here on.
+  uint64_t reservableBegin() const { return base + kAllocatableBytes; }
+  /// Memory of its own takes the place of what is mapped at the address.
+  static void mapAnonymous(uint64_t address, uint64_t bytes);
   /// Whether it is known what of the memory at the address has been written.
   bool isTracked(uint64_t address) const { return inArena(address) && !assumesInitialized; }
   /// From now on, all memory counts as written.
@@ -91,7 +104,7 @@ public:
   void copyInitialized(uint64_t to, uint64_t from, uint64_t bytes);
 
 private:
-  static constexpr uint64_t kArenaBytes = uint64_t{1} << 38;
+  static constexpr uint64_t kArenaBytes = uint64_t{1} << 39, kAllocatableBytes = kArenaBytes / 2;
 
   /// Room for `bytes` that freed allocations have left, or 0.
   uint64_t findGap(uint64_t bytes, uint64_t alignment) const;

@@ -6,6 +6,14 @@
 
 namespace {
 
+std::string readFile(const std::string &name) {
+  std::ifstream file(VGPU_TEST_KERNELS "/" + name, std::ios::binary);
+  EXPECT_TRUE(file) << name;
+  std::stringstream image;
+  image << file.rdbuf();
+  return image.str();
+}
+
 TEST_F(DriverApi, BadPtxIsExplained) {
   CUmodule bad;
   char log[256];
@@ -25,15 +33,35 @@ TEST_F(DriverApi, BadPtxIsExplained) {
 
 // The fatbin has compressed PTX for two chips, as nvcc packs it by default.
 TEST_F(DriverApi, FatbinsAreUnpacked) {
-  std::ifstream file(VGPU_TEST_KERNELS "/vector_add.fatbin", std::ios::binary);
-  std::stringstream image;
-  image << file.rdbuf();
+  std::string image = readFile("vector_add.fatbin");
   CUmodule fatbin;
-  GPU_CHECK(cuModuleLoadData(&fatbin, image.str().data()));
+  GPU_CHECK(cuModuleLoadData(&fatbin, image.data()));
   Buffer<float> a(std::vector<float>(32, 1.5f)), c(32);
   GPU_CHECK(
       launch(kernel(fatbin, "vector_add"), {1}, {32}, 0, a.address, a.address, c.address, 32));
   EXPECT_EQ(c.get(), std::vector<float>(32, 3.0f));
+  GPU_CHECK(cuModuleUnload(fatbin));
+}
+
+// The fatbin's machine code says that `many` has 94 registers, of which there are 65,536.
+TEST_F(DriverApi, MachineCodeTellsOfRegisters) {
+  std::string image = readFile("registers.fatbin");
+  CUmodule fatbin;
+  GPU_CHECK(cuModuleLoadData(&fatbin, image.data()));
+  CUfunction few = kernel(fatbin, "few"), many = kernel(fatbin, "many");
+  int registers, threads;
+  GPU_CHECK(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, few));
+  EXPECT_EQ(registers, 8);
+  GPU_CHECK(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, many));
+  EXPECT_EQ(registers, 94);
+  GPU_CHECK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, few));
+  EXPECT_EQ(threads, 1024);
+  GPU_CHECK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, many));
+  EXPECT_EQ(threads, 640); // 5 warps of 12 x 256 registers in each quarter
+  Buffer<float> data(std::vector<float>(1024, 1));
+  EXPECT_EQ(launch(many, {1}, {641}, 0, data.address), CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+  GPU_CHECK(launch(few, {1}, {1024}, 0, data.address));
+  EXPECT_EQ(data.get(), std::vector<float>(1024, 2));
   GPU_CHECK(cuModuleUnload(fatbin));
 }
 

@@ -44,7 +44,7 @@ VGPU_API CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsign
     if (!module || !image || (optionCount && (!options || !values)))
       return CUDA_ERROR_INVALID_VALUE;
     try {
-      context.modules.add(loadModule(context, findPtx(image, context.device.model)), module);
+      context.modules.add(loadModule(context, readImage(image, context.device.model)), module);
       return CUDA_SUCCESS;
     } catch (const ImageError &error) {
       if (!fillLog(error.what(), optionCount, options, values))

@@ -23,12 +23,14 @@ struct Kernel {
   Module &module;
   const ptx::Function &source;
   std::shared_ptr<const Program> program;
+  int registers = 0;                      ///< of a thread; 0 where nothing says it
   int maxDynamicShared = kSharedPerBlock; ///< until the attribute allows more
 };
 
 struct Module {
   Context &context;
   std::shared_ptr<const ptx::Module> source;
+  std::map<std::string, int, std::less<>> registers; ///< of kernels, where it is known
   std::map<std::string, uint64_t, std::less<>> variables;
   std::map<std::string, std::unique_ptr<Kernel>, std::less<>> kernels;
 };

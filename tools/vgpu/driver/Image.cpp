@@ -1,5 +1,7 @@
 #include "driver/Image.h"
 
+#include "driver/Cubin.h"
+
 #include <cstring>
 #include <dlfcn.h>
 
@@ -97,11 +99,24 @@ std::string targetOf(const std::string &text) {
   return text.substr(begin, text.find_first_of(", \t\r\n", begin) - begin);
 }
 
-std::string fromFatbin(const uint8_t *image, const DeviceModel &model) {
+/// Programs may be without the library that decompresses it, if only their PTX is plain.
+void readCubin(const FatbinEntry &entry, const uint8_t *payload, const DeviceModel &model,
+               Image &into) {
+  if (entry.architecture != static_cast<uint32_t>(10 * model.major + model.minor))
+    return;
+  try {
+    into.registers.merge(registersOf(textOf(entry, payload)));
+  } catch (const ImageError &) {
+    return;
+  }
+}
+
+Image fromFatbin(const uint8_t *image, const DeviceModel &model) {
   FatbinHeader header;
   std::memcpy(&header, image, sizeof header);
   const uint8_t *position = image + header.headerBytes, *end = position + header.bytes;
-  std::string best, seen;
+  Image best;
+  std::string seen;
   uint32_t bestArchitecture = 0;
   while (position + sizeof(FatbinEntry) <= end) {
     FatbinEntry entry;
@@ -112,6 +127,8 @@ std::string fromFatbin(const uint8_t *image, const DeviceModel &model) {
     position = payload + entry.payloadBytes;
     if (entry.kind != 1) {
       seen += " cubin";
+      if (entry.kind == 2)
+        readCubin(entry, payload, model, best);
       continue;
     }
     std::string text = textOf(entry, payload);
@@ -120,10 +137,10 @@ std::string fromFatbin(const uint8_t *image, const DeviceModel &model) {
     seen += " " + target;
     if (accepts(model, target) && entry.architecture >= bestArchitecture) {
       bestArchitecture = entry.architecture;
-      best = std::move(text);
+      best.text = std::move(text);
     }
   }
-  if (best.empty())
+  if (best.text.empty())
     throw ImageError(CUDA_ERROR_NO_BINARY_FOR_GPU,
                      "the fatbin has no PTX for " + std::string(model.target) + ", only:" + seen);
   return best;
@@ -131,7 +148,7 @@ std::string fromFatbin(const uint8_t *image, const DeviceModel &model) {
 
 } // namespace
 
-std::string findPtx(const void *image, const DeviceModel &model) {
+Image readImage(const void *image, const DeviceModel &model) {
   auto bytes = static_cast<const uint8_t *>(image);
   uint32_t magic;
   std::memcpy(&magic, bytes, sizeof magic);
@@ -152,7 +169,7 @@ std::string findPtx(const void *image, const DeviceModel &model) {
     throw ImageError(CUDA_ERROR_NO_BINARY_FOR_GPU, "the PTX is for " + target +
                                                        ", but the device is " +
                                                        std::string(model.target));
-  return text;
+  return {std::move(text), {}};
 }
 
 } // namespace vgpu

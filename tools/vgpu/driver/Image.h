@@ -1,6 +1,8 @@
 #pragma once
 #include "driver/Device.h"
 
+#include <map>
+
 namespace vgpu {
 
 /// Why an image cannot be loaded.
@@ -10,8 +12,15 @@ struct ImageError : std::runtime_error {
   CUresult result;
 };
 
-/// The PTX text in `image`, which is PTX itself or a fatbin that has PTX for the
-/// device; of several texts, the one for the newest chip. Throws ImageError.
-std::string findPtx(const void *image, const DeviceModel &model);
+/// What an image has for a device.
+struct Image {
+  std::string text; ///< PTX
+  /// How many registers kernels have, as machine code for the chip says.
+  std::map<std::string, int, std::less<>> registers;
+};
+
+/// `image` is PTX itself, or a fatbin that has PTX for the device; of several texts,
+/// the one for the newest chip is taken. Throws ImageError.
+Image readImage(const void *image, const DeviceModel &model);
 
 } // namespace vgpu

@@ -19,8 +19,10 @@ CUresult validate(const LaunchRequest &request, const Kernel &kernel, const Cont
     return CUDA_ERROR_INVALID_VALUE;
   if (block.count() > kMaxThreadsPerBlock)
     return CUDA_ERROR_INVALID_VALUE;
-  int bound = *attributeOf(kernel, model, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
-  if (block.count() > static_cast<uint64_t>(bound))
+  auto threads = static_cast<int>(block.count());
+  if (kernel.registers && threads > threadsWithRegisters(kernel.registers))
+    return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+  if (threads > *attributeOf(kernel, model, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK))
     return CUDA_ERROR_INVALID_VALUE;
   const uint32_t *required = kernel.source.requiredThreads;
   if (required[0] && (block.x != required[0] || block.y != required[1] || block.z != required[2]))

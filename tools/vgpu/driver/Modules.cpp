@@ -1,6 +1,5 @@
 #include "driver/Modules.h"
 
-#include "driver/Image.h"
 #include "exec/Selectors.h"
 #include "program/Decoder.h"
 #include "program/Requirements.h"
@@ -54,25 +53,27 @@ void relocate(Module &module) {
       module.context.device.memory.setReadOnly(module.variables.at(variable.name));
 }
 
-int maxThreadsOf(const ptx::Function &kernel) {
-  const uint32_t *bound = kernel.requiredThreads[0] ? kernel.requiredThreads : kernel.maxThreads;
+int maxThreadsOf(const Kernel &kernel) {
+  const ptx::Function &source = kernel.source;
+  const uint32_t *bound = source.requiredThreads[0] ? source.requiredThreads : source.maxThreads;
+  int most = kernel.registers ? threadsWithRegisters(kernel.registers) : kMaxThreadsPerBlock;
   if (!bound[0])
-    return kMaxThreadsPerBlock;
-  return static_cast<int>(
-      std::min<uint64_t>(uint64_t{bound[0]} * bound[1] * bound[2], kMaxThreadsPerBlock));
+    return most;
+  return static_cast<int>(std::min<uint64_t>(uint64_t{bound[0]} * bound[1] * bound[2], most));
 }
 
 } // namespace
 
-std::unique_ptr<Module> loadModule(Context &context, const std::string &text) {
-  std::unique_ptr<ptx::Module> source = ptx::parse(text);
+std::unique_ptr<Module> loadModule(Context &context, Image image) {
+  std::unique_ptr<ptx::Module> source = ptx::parse(image.text);
   if (source->version > kNewestPtxVersion)
     throw ImageError(CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
                      "the PTX is of version " + std::to_string(source->version / 10) + "." +
                          std::to_string(source->version % 10) + ", newer than 9.0");
   if (std::string missing = missingForTarget(*source); !missing.empty())
     throw ImageError(CUDA_ERROR_INVALID_PTX, "target " + source->target + ": " + missing);
-  auto module = std::make_unique<Module>(Module{context, std::move(source), {}, {}});
+  auto module = std::make_unique<Module>(
+      Module{context, std::move(source), std::move(image.registers), {}, {}});
   placeVariables(*module);
   relocate(*module);
   return module;
@@ -91,6 +92,8 @@ Kernel *findKernel(Module &module, std::string_view name) {
   if (!function || !function->isKernel)
     return nullptr;
   auto kernel = std::make_unique<Kernel>(Kernel{module, *function, nullptr});
+  if (auto known = module.registers.find(name); known != module.registers.end())
+    kernel->registers = known->second;
   kernel->program = decode(*module.source, *function, module.variables, selectors());
   return (module.kernels[std::string(name)] = std::move(kernel)).get();
 }
@@ -103,12 +106,20 @@ Kernel *findKernel(Context &context, CUfunction function) {
   return nullptr;
 }
 
+int threadsWithRegisters(int registers) {
+  constexpr int kUnit = 256;   // that warps take
+  constexpr int kQuarters = 4; // of a multiprocessor, which have registers of their own
+  int perWarp = (registers * kWarpSize + kUnit - 1) / kUnit * kUnit;
+  int warps = kRegistersPerBlock / kQuarters / perWarp * kQuarters;
+  return std::min(warps * kWarpSize, kMaxThreadsPerBlock);
+}
+
 std::optional<int> attributeOf(const Kernel &kernel, const DeviceModel &model,
                                CUfunction_attribute attribute) {
   const Program &program = *kernel.program;
   switch (attribute) {
   case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
-    return maxThreadsOf(kernel.source);
+    return maxThreadsOf(kernel);
   case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:
     return static_cast<int>(program.sharedStaticBytes);
   case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: {
@@ -119,7 +130,9 @@ std::optional<int> attributeOf(const Kernel &kernel, const DeviceModel &model,
   }
   case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES:
     return static_cast<int>(program.functions[0]->localBytes);
-  case CU_FUNC_ATTRIBUTE_NUM_REGS: // only ptxas knows; the directive is a bound
+  case CU_FUNC_ATTRIBUTE_NUM_REGS: // without machine code, the directive is a bound
+    if (kernel.registers)
+      return kernel.registers;
     return kernel.source.maxRegisters ? kernel.source.maxRegisters : 32;
   case CU_FUNC_ATTRIBUTE_PTX_VERSION:
   case CU_FUNC_ATTRIBUTE_BINARY_VERSION:

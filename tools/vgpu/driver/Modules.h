@@ -1,11 +1,12 @@
 #pragma once
 #include "driver/Driver.h"
+#include "driver/Image.h"
 
 namespace vgpu {
 
-/// Parses `text` and places its variables in the context's device. Throws
+/// Parses the image's text and places its variables in the context's device. Throws
 /// SyntaxError or ImageError.
-std::unique_ptr<Module> loadModule(Context &context, const std::string &text);
+std::unique_ptr<Module> loadModule(Context &context, Image image);
 /// Frees the variables and removes the module from its context.
 void unloadModule(Module &module);
 
@@ -13,6 +14,8 @@ void unloadModule(Module &module);
 Kernel *findKernel(Module &module, std::string_view name);
 Kernel *findKernel(Context &context, CUfunction function);
 
+/// How many threads of a block have so many registers each.
+int threadsWithRegisters(int registers);
 std::optional<int> attributeOf(const Kernel &kernel, const DeviceModel &model,
                                CUfunction_attribute attribute);
 

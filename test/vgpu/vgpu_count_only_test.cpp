@@ -177,8 +177,8 @@ TEST(CountOnly, FindsWhatNobodyHasWritten) {
 // `out`, %r1 in `tile`.
 
 std::string kernelText(const std::string &body) {
-  return R"(.version 8.0
-.target sm_80
+  return R"(.version 8.1
+.target sm_90
 .address_size 64
 .visible .entry test(.param .u64 out)
 {
@@ -269,6 +269,16 @@ TEST(CountOnly, FollowsResultsThroughSharedMemory) {
                  "  cvt.u64.u32 %rd3, %r30;\n  add.u64 %rd4, %rd0, %rd3;\n"
                  "  st.global.u32 [%rd4], %r0;\n"},
                 "st.global.u32");
+}
+
+TEST(CountOnly, RefusesAsynchronousStores) {
+  expectRefused({std::string(kMultiply) +
+                 "  .shared .align 8 .b64 barrier;\n  mov.u32 %r4, barrier;\n"
+                 "  setp.ne.u32 %p1, %r0, 0;\n  @%p1 bra DONE;\n"
+                 "  mbarrier.init.shared.b64 [%r4], 1;\n"
+                 "  st.async.shared::cluster.mbarrier::complete_tx::bytes.u32 [%r1], %r20, [%r4];\n"
+                 "DONE:\n"},
+                "st.async");
 }
 
 // The second kernel has no tensor instruction, but reads what one gave.

@@ -2,6 +2,9 @@
 // through a pair of sockets.
 #include "DriverApi.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +66,8 @@ protected:
   // This process never calls the driver, whose threads no child would have.
   void SetUp() override {}
   void TearDown() override {}
+  /// In a child.
+  void openDriver() { DriverApi::SetUp(); }
 
   template <class First, class Second> void run(First first, Second second) {
     int sockets[2];
@@ -71,7 +76,7 @@ protected:
       pid_t child = fork();
       if (child == 0) {
         close(other);
-        DriverApi::SetUp();
+        openDriver();
         body(Line(own));
         DriverApi::TearDown();
         std::fflush(nullptr);
@@ -310,6 +315,36 @@ TEST_F(Processes, LostHandlesAreRefused) {
         line.send(handle);
         line.send(1);
       });
+}
+
+// What a process leaves behind is reported when it ends.
+TEST_F(Processes, LeftoversAreReported) {
+  std::string path = testing::TempDir() + "/leftovers.json";
+  pid_t child = fork();
+  if (child == 0) {
+    setenv("VGPU_REPORT", path.c_str(), 1);
+    openDriver(); // with a module
+    CUdeviceptr address;
+    CUstream stream;
+    CUmemGenericAllocationHandle physical;
+    auto wanted = zeros<CUmemAllocationProp>();
+    wanted.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+    wanted.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    bool isMade = cuMemAlloc_v2(&address, 1000) == CUDA_SUCCESS &&
+                  cuStreamCreate(&stream, 0) == CUDA_SUCCESS &&
+                  cuMemCreate(&physical, size_t{2} << 20, &wanted, 0) == CUDA_SUCCESS;
+    exit(isMade ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  std::ifstream file(path);
+  std::stringstream report;
+  report << file.rdbuf();
+  for (const char *left :
+       {"1 allocations of 1000 bytes were never freed", "1 streams were never destroyed",
+        "1 modules were never unloaded", "1 pieces of physical memory were never released"})
+    EXPECT_NE(report.str().find(left), std::string::npos) << report.str();
 }
 
 } // namespace

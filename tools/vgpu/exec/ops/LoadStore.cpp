@@ -347,7 +347,7 @@ Handler selectHint(Decoding &decoding) {
 /// What is discarded is as if nobody had written it.
 Step discard(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint64_t addresses[kWarpSize];
-  auto bytes = static_cast<uint32_t>(instruction.memory.bytes());
+  uint32_t bytes = instruction.memory.bytes();
   const auto *given = warp.lanes<uint64_t>(instruction.operands[0]);
   forLanes(lanes, [&](int lane) {
     addresses[lane] = given[lane] + static_cast<uint64_t>(instruction.immediate);

@@ -2,13 +2,18 @@
 #include "DriverApi.h"
 
 #include <array>
-#include <numeric>
+#include <cstdlib>
 #include <unistd.h>
 
 namespace {
 
 class VirtualMemory : public DriverApi {
 protected:
+  void SetUp() override {
+    setenv("VGPU_DEVICE_COUNT", "2", 1);
+    DriverApi::SetUp();
+  }
+
   static constexpr size_t kPiece = size_t{2} << 20;
   static constexpr unsigned kInts = kPiece / sizeof(int);
 
@@ -192,6 +197,41 @@ TEST_F(VirtualMemory, WrongRangesAreRefused) {
   EXPECT_EQ(cuMemAddressFree(address, kPiece), CUDA_ERROR_INVALID_VALUE);
   GPU_CHECK(cuMemAddressFree(address, 2 * kPiece));
   GPU_CHECK(cuMemRelease(piece));
+}
+
+// Devices do not access each other's memory, however it is asked for.
+TEST_F(VirtualMemory, PeersAreRefused) {
+  CUcontext other;
+  GPU_CHECK(cuCtxCreate_v2(&other, 0, 1));
+  CUdeviceptr address = reserve(1);
+  CUmemGenericAllocationHandle piece = create(), ofOther;
+  CUmemAllocationProp wanted = properties();
+  wanted.location.id = 1;
+  GPU_CHECK(cuMemCreate(&ofOther, kPiece, &wanted, 0));
+  EXPECT_EQ(cuMemMap(address, kPiece, 0, piece, 0), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
+  GPU_CHECK(cuMemMap(address, kPiece, 0, ofOther, 0));
+  CUmemAccessDesc access{{CU_MEM_LOCATION_TYPE_DEVICE, 0}, kReadWrite};
+  EXPECT_EQ(cuMemSetAccess(address, kPiece, &access, 1), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
+  access.location.id = 1;
+  GPU_CHECK(cuMemSetAccess(address, kPiece, &access, 1));
+  GPU_CHECK(cuMemsetD32_v2(address, 5, 8));
+  EXPECT_EQ(read(address, 8), std::vector<int>(8, 5));
+  EXPECT_EQ(cuCtxEnablePeerAccess(context, 0), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
+  EXPECT_EQ(cuCtxEnablePeerAccess(other, 0), CUDA_ERROR_INVALID_CONTEXT);
+  EXPECT_EQ(cuCtxDisablePeerAccess(context), CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+  int can = 1;
+  GPU_CHECK(cuDeviceCanAccessPeer(&can, 0, 1));
+  EXPECT_EQ(can, 0);
+  can = 1;
+  GPU_CHECK(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 0, 1));
+  EXPECT_EQ(can, 0);
+  EXPECT_EQ(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 0, 0),
+            CUDA_ERROR_INVALID_DEVICE);
+  GPU_CHECK(cuMemUnmap(address, kPiece));
+  GPU_CHECK(cuMemAddressFree(address, kPiece));
+  for (CUmemGenericAllocationHandle handle : {piece, ofOther})
+    GPU_CHECK(cuMemRelease(handle));
+  GPU_CHECK(cuCtxDestroy_v2(other));
 }
 
 } // namespace

@@ -137,6 +137,19 @@ VGPU_API CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer
   });
 }
 
+VGPU_API CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attribute,
+                                          CUdevice device, CUdevice peer) {
+  return withDevice(device, [&](Driver &driver, Device &) -> CUresult {
+    if (!driver.device(peer) || device == peer)
+      return CUDA_ERROR_INVALID_DEVICE;
+    if (!value || attribute < CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK ||
+        attribute > CU_DEVICE_P2P_ATTRIBUTE_CUDA_ARRAY_ACCESS_SUPPORTED)
+      return CUDA_ERROR_INVALID_VALUE;
+    *value = 0;
+    return CUDA_SUCCESS;
+  });
+}
+
 // --- Contexts
 
 VGPU_API CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
@@ -347,5 +360,26 @@ VGPU_API CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {
     if (greatest)
       *greatest = -5;
     return CUDA_SUCCESS;
+  });
+}
+
+VGPU_API CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
+  return inContext([&](Driver &driver, Context &context) -> CUresult {
+    Context *other = driver.contexts.find(peer);
+    if (!other || other == &context)
+      return CUDA_ERROR_INVALID_CONTEXT;
+    if (flags)
+      return CUDA_ERROR_INVALID_VALUE;
+    driver.explain("device " + std::to_string(context.device.ordinal) +
+                   " cannot access the memory of device " + std::to_string(other->device.ordinal) +
+                   ": peer access is not supported");
+    return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+  });
+}
+
+VGPU_API CUresult cuCtxDisablePeerAccess(CUcontext peer) {
+  return inContext([&](Driver &driver, Context &) -> CUresult {
+    return driver.contexts.find(peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED
+                                      : CUDA_ERROR_INVALID_CONTEXT;
   });
 }

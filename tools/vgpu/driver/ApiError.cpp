@@ -44,6 +44,7 @@ constexpr ErrorRow kErrors[] = {
     ROW(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
     ROW(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
     ROW(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
+    ROW(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED, "peer access has not been enabled"),
     ROW(CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE, "cannot set while device is active in this process"),
     ROW(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
     ROW(CUDA_ERROR_ASSERT, "device-side assert triggered"),

@@ -87,7 +87,7 @@ struct Layout {
     json::Object tensors;
     uint64_t end = 0;
     auto place = [&](StringRef name, StringRef dtype, json::Array shape, uint64_t bytes) {
-      tensors[name] = json::Object{{"dtype", dtype},
+      tensors[name.str()] = json::Object{{"dtype", dtype},
                                    {"shape", std::move(shape)},
                                    {"data_offsets", json::Array{end, end + bytes}}};
       end += bytes;

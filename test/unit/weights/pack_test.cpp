@@ -6,6 +6,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/bit.h"
+#include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -13,6 +14,7 @@
 #include "gtest/gtest.h"
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <random>
 
 using namespace moec;
@@ -130,6 +132,41 @@ TEST_F(PackTest, ElementsOfFewBitsAreBytesOfTheirOwn) {
   ASSERT_TRUE(static_cast<bool>(file));
   EXPECT_EQ((*file)->getBuffer().substr(*slot.getInteger("offset"), 5),
             llvm::StringRef("\1\2\3\4\5"));
+}
+
+/// As readers of the format demand: no byte is without a name, no name is used twice.
+TEST_F(PackTest, TensorsAndWhatAlignsThemFillTheFile) {
+  write(15);
+  std::vector<WeightSpec> weights(3);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i].name = "weight " + std::to_string(i);
+    weights[i].type = mlir::RankedTensorType::get({5}, f32);
+    weights[i].file = llvm::sys::path::filename(path).str();
+    weights[i].offset = i * 5 * sizeof(float);
+    weights[i].length = 5 * sizeof(float);
+  }
+  std::string result = (path + ".safetensors").str();
+  llvm::FileRemover remover(result);
+  auto metadata = writeWeights(weights, path, result);
+  ASSERT_TRUE(static_cast<bool>(metadata)) << llvm::toString(metadata.takeError());
+  auto file = llvm::MemoryBuffer::getFile(result);
+  ASSERT_TRUE(static_cast<bool>(file));
+  llvm::StringRef contents = (*file)->getBuffer();
+  uint64_t headerBytes = llvm::support::endian::read64le(contents.data());
+  auto header = llvm::json::parse(contents.substr(8, headerBytes));
+  ASSERT_TRUE(static_cast<bool>(header)) << llvm::toString(header.takeError());
+  std::map<int64_t, int64_t> ends;
+  for (const auto &[name, tensor] : *header->getAsObject()) {
+    const llvm::json::Array &range = *tensor.getAsObject()->getArray("data_offsets");
+    ends[*range[0].getAsInteger()] = *range[1].getAsInteger();
+  }
+  int64_t end = 0;
+  for (auto [begin, next] : ends) {
+    EXPECT_EQ(begin, end);
+    end = next;
+  }
+  EXPECT_EQ(8 + headerBytes + static_cast<uint64_t>(end), contents.size());
+  EXPECT_GT(ends.size(), weights.size());
 }
 
 TEST_F(PackTest, RowsOfEveryGate) {

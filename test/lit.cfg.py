@@ -22,6 +22,8 @@ config.substitutions.append(("%python", sys.executable))
 # CUDA's assembler is no part of what moec needs.
 if shutil.which("ptxas"):
     config.available_features.add("ptxas")
+if "-fsanitize" in config.cflags:
+    config.available_features.add("sanitizers")
 # Of the model whose memory is measured: 4300 is one with a tensor of 2 GiB.
 config.substitutions.append(("%megabytes", os.environ.get("MOEC_TEST_MEGABYTES", "600")))
 # Models are written as text: %encode-onnx < TEXT > MODEL.onnx

@@ -59,6 +59,115 @@ TEST_F(Faults, UninitializedGlobal) {
   expectFound({"\"uninitialized-read\"", "global memory", "\"warp\": 3, \"lane\": 31"});
 }
 
+/// Each lane of a warp loads a word from an offset of its own.
+class ScatteredLoads : public Faults {
+protected:
+  static constexpr unsigned kWords = 1024;
+  static constexpr const char *kGather = R"(
+    .version 8.0
+    .target sm_80
+    .address_size 64
+    .visible .entry gather(.param .u64 data, .param .u64 offsets, .param .u64 out)
+    {
+      .reg .b32 %r<4>;
+      .reg .b64 %rd<8>;
+      mov.u32 %r0, %tid.x;
+      mul.wide.u32 %rd0, %r0, 4;
+      ld.param.u64 %rd1, [data];
+      ld.param.u64 %rd2, [offsets];
+      ld.param.u64 %rd3, [out];
+      add.u64 %rd2, %rd2, %rd0;
+      ld.global.s32 %r1, [%rd2];
+      cvt.s64.s32 %rd4, %r1;
+      add.u64 %rd4, %rd1, %rd4;
+      ld.global.u32 %r2, [%rd4];
+      add.u64 %rd3, %rd3, %rd0;
+      st.global.u32 [%rd3], %r2;
+      ret;
+    })";
+
+  void SetUp() override {
+    Faults::SetUp();
+    gather = kernel(loadText(kGather), "gather");
+    data = allocate(kWords * 4);
+    out = allocate(32 * 4);
+    for (int lane = 0; lane < 32; ++lane)
+      offsets.push_back(4 * (lane * 37 % 32 * 31));
+  }
+  void fill(unsigned words) {
+    std::vector<unsigned> values;
+    for (unsigned word = 0; word < words; ++word)
+      values.push_back(3 * word);
+    GPU_CHECK(cuMemcpyHtoD_v2(data, values.data(), 4 * words));
+  }
+  /// Launches, and waits if nothing is to go wrong.
+  void run(bool waits = true) {
+    CUdeviceptr from = allocate(32 * 4);
+    GPU_CHECK(cuMemcpyHtoD_v2(from, offsets.data(), 32 * 4));
+    GPU_CHECK(launch(gather, {1}, {32}, 0, data, from, out));
+    if (waits)
+      GPU_CHECK(cuCtxSynchronize());
+  }
+
+  CUfunction gather = nullptr;
+  CUdeviceptr data = 0, out = 0;
+  std::vector<int> offsets;
+};
+
+TEST_F(ScatteredLoads, GiveWhatIsThere) {
+  fill(kWords);
+  run();
+  std::vector<unsigned> values(32);
+  GPU_CHECK(cuMemcpyDtoH_v2(values.data(), out, 32 * 4));
+  for (int lane = 0; lane < 32; ++lane)
+    EXPECT_EQ(values[lane], 3u * static_cast<unsigned>(offsets[lane]) / 4) << lane;
+}
+
+TEST_F(ScatteredLoads, BehindTheEnd) {
+  fill(kWords);
+  offsets[5] = kWords * 4;
+  run(false);
+  expectFault(CUDA_ERROR_ILLEGAL_ADDRESS);
+  expectFound({"\"out-of-bounds\"", "ends 0 bytes before it", "\"lane\": 5"});
+}
+
+TEST_F(ScatteredLoads, BeforeTheBegin) {
+  fill(kWords);
+  offsets[6] = -4;
+  run(false);
+  expectFault(CUDA_ERROR_ILLEGAL_ADDRESS);
+  expectFound({"\"out-of-bounds\"", "\"lane\": 6"});
+}
+
+TEST_F(ScatteredLoads, OfWordsThatAreNotAligned) {
+  fill(kWords);
+  offsets[7] += 2;
+  run(false);
+  expectFault(CUDA_ERROR_MISALIGNED_ADDRESS);
+  expectFound({"\"misaligned\"", "\"lane\": 7"});
+}
+
+TEST_F(ScatteredLoads, OfWhatNobodyWrote) {
+  fill(kWords - 1);
+  run();
+  EXPECT_EQ(takeFindings(), "[]");
+  offsets[9] = 4 * (kWords - 1);
+  run();
+  expectFound({"\"uninitialized-read\"", "global memory", "\"lane\": 9", "\"count\": 1"});
+  fill(kWords);
+  run();
+  EXPECT_EQ(takeFindings(), "[]");
+}
+
+TEST_F(ScatteredLoads, OfACopyOfWhatNobodyWrote) {
+  fill(kWords);
+  run();
+  EXPECT_EQ(takeFindings(), "[]");
+  GPU_CHECK(cuMemcpyDtoD_v2(data + offsets[11], allocate(4), 4));
+  run();
+  expectFound({"\"uninitialized-read\"", "global memory", "\"lane\": 11"});
+}
+
 // Freed memory is no memory, even if the address was valid before.
 TEST_F(Faults, UseAfterFree) {
   CUdeviceptr a = allocate(128 * 4), c = allocate(128 * 4);

@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"wide_and_narrow", 1, 32}, Case{"interleaved", 2, 32},
                     Case{"whole_and_word", 1, 64}, Case{"early_arrival", 1, 32},
                     Case{"shared_reads", 1, 64}, Case{"global_reads", 1, 64},
-                    Case{"unordered_broadcast", 1, 32},
+                    Case{"scattered_reads", 1, 64}, Case{"unordered_broadcast", 1, 32},
                     Case{"overwritten_by_copy", 1, 64, "race", "error", "async_races"},
                     Case{"unawaited_copy", 1, 64, "race", "error", "async_races"}),
     [](const auto &info) { return std::string(info.param.kernel); });

@@ -96,20 +96,27 @@ protected:
   /// By the same instruction as the last access.
   bool again(const BlockClocks &clocks, uint32_t warp, const LaneAccess &access) {
     Heard heard;
-    bool isDone = access.isContiguous() &&
-                  (access.kind == AccessKind::Load
-                       ? races.touchInOrder<AccessKind::Load>(access.addresses[0], access.bytes,
-                                                              {clocks, warp, line})
-                       : races.touchInOrder<AccessKind::Store>(access.addresses[0], access.bytes,
-                                                               {clocks, warp, line}));
+    bool isDone =
+        access.isContiguous() &&
+        (access.kind == AccessKind::Load ? touchInOrder<AccessKind::Load>(clocks, warp, access)
+                                         : touchInOrder<AccessKind::Store>(clocks, warp, access));
     if (!isDone)
       races.access(access, {clocks, warp, line, &heard});
     return heard.conflicts.empty();
   }
 
+  template <AccessKind kind>
+  bool touchInOrder(const BlockClocks &clocks, uint32_t warp, const LaneAccess &access) {
+    uint64_t first = access.addresses[0];
+    return races.touchInOrder<kind>(races.regionOf(line, first), first, access.bytes,
+                                    {clocks, warp, line});
+  }
+
   uint32_t line = 0; ///< an own one of each access: a race of two lines is reported once
   Epochs epochs;
-  GlobalRaces races{epochs};
+  DeviceMemory memory{0, 1 << 20};
+  const uint64_t first = memory.allocate(1 << 17, MemoryKind::Device); ///< all that is used
+  GlobalRaces races{epochs, memory};
   Agent agents = 0;
   std::vector<std::unique_ptr<BlockClocks>> blocks;
 };
@@ -149,9 +156,10 @@ protected:
 TEST_P(GlobalRacesAtRandom, AgreeWithWhatBytesRemember) {
   Bytes bytes;
   int conflicts = 0;
-  for (int step = 0; step < 3000; ++step) {
+  for (int step = 0; step < 4000; ++step) {
     if (step % 500 == 0)
       beginLaunch();
+    bool onlyReads = step / 500 % 2 && step % 500 < 400;
     BlockClocks &clocks = *blocks[below(8) == 0];
     uint32_t warp = below(kWarps);
     if (below(4) == 0) {
@@ -159,7 +167,7 @@ TEST_P(GlobalRacesAtRandom, AgreeWithWhatBytesRemember) {
       continue;
     }
     uint64_t addresses[kWarpSize];
-    bool isLoad = below(3) != 0;
+    bool isLoad = below(3) != 0 || onlyReads;
     LaneAccess now{isLoad ? AccessKind::Load : AccessKind::Store,
                    Order::Weak,
                    Scope::None,
@@ -201,6 +209,191 @@ TEST_F(GlobalRacesTest, ABulkCopyIsOneLane) {
   ASSERT_TRUE(heard.conflicts.empty());
   EXPECT_TRUE(access(clocks, 0, laneDoes(3, AccessKind::Load, kBase + 256, 4)));
   EXPECT_FALSE(access(clocks, 0, laneDoes(5, AccessKind::Load, kBase + 256, 4)));
+}
+
+// --- Reads that are only logged.
+
+class LoggedReads : public GlobalRacesTest {
+protected:
+  LoggedReads() { beginLaunch(); }
+  /// All lanes, each 16 bytes behind the one before.
+  LaneAccess scattered(uint64_t first = kBase) {
+    for (uint32_t lane = 0; lane < kWarpSize; ++lane)
+      addresses[lane] = first + 16 * lane;
+    return {AccessKind::Load, Order::Weak, Scope::None, false, 4, kAllLanes, addresses};
+  }
+  LaneAccess ofLane(int lane, AccessKind kind, uint64_t address, uint32_t bytes = 4) {
+    addresses[lane] = address;
+    Order order = kind == AccessKind::Atomic ? Order::Relaxed : Order::Weak;
+    return {kind, order, Scope::Device, false, bytes, LaneMask{1} << lane, addresses};
+  }
+  bool isLogged() { return !races.regionOf(line, kBase).reads.isEmpty(); }
+  /// What a store of 4 bytes, or something else, by the other block conflicts with.
+  std::vector<Conflict> conflictsAt(uint64_t address, AccessKind kind = AccessKind::Store) {
+    Heard heard;
+    races.access(ofLane(9, kind, address), {*blocks[1], 0, ++line, &heard});
+    return heard.conflicts;
+  }
+  void expectLane(const std::vector<Conflict> &conflicts, uint32_t lane) {
+    ASSERT_EQ(conflicts.size(), 1u);
+    EXPECT_EQ(conflicts[0].otherAgent, blocks[0]->agent);
+    EXPECT_EQ(conflicts[0].otherWarp, 1u);
+    EXPECT_EQ(conflicts[0].otherLine, readLine);
+    EXPECT_EQ(conflicts[0].otherLanes, LaneMask{1} << lane);
+    EXPECT_FALSE(conflicts[0].otherWrites);
+  }
+
+  uint64_t addresses[kWarpSize] = {};
+  const uint32_t readLine = 1;
+};
+
+TEST_F(LoggedReads, AreKnownToStoresAndAtomics) {
+  for (AccessKind kind : {AccessKind::Store, AccessKind::Atomic}) {
+    line = 0;
+    ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+    ASSERT_TRUE(isLogged());
+    expectLane(conflictsAt(kBase + 7 * 16, kind), 7);
+    EXPECT_FALSE(isLogged());
+    EXPECT_TRUE(conflictsAt(kBase + 7 * 16 + 4).empty());
+    beginLaunch();
+  }
+}
+
+TEST_F(LoggedReads, AreKnownToStoresOfAllLanes) {
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  for (uint32_t lane = 0; lane < kWarpSize; ++lane)
+    addresses[lane] = kBase + 4 * lane;
+  LaneAccess store{AccessKind::Store, Order::Weak, Scope::None, false, 4, kAllLanes, addresses};
+  store.runs = 1;
+  EXPECT_FALSE(access(*blocks[1], 0, store));
+}
+
+TEST_F(LoggedReads, AreKnownToBulkCopies) {
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  Heard heard;
+  races.accessRange(ofLane(0, AccessKind::Store, kBase + 30 * 16, 16), 0,
+                    {*blocks[1], 0, ++line, &heard});
+  expectLane(heard.conflicts, 30);
+}
+
+TEST_F(LoggedReads, MayBeBulkCopies) {
+  Heard heard;
+  races.accessRange(ofLane(3, AccessKind::Load, kBase, 512), 3, {*blocks[0], 1, ++line, &heard});
+  ASSERT_TRUE(isLogged());
+  expectLane(conflictsAt(kBase + 400), 3);
+  EXPECT_TRUE(conflictsAt(kBase + 512).empty());
+}
+
+TEST_F(LoggedReads, MayBeOfOneAddress) {
+  LaneAccess load = scattered();
+  std::fill(addresses, addresses + kWarpSize, kBase);
+  AddressGroups together{1, {0}, {kAllLanes}};
+  load.groups = &together;
+  ASSERT_TRUE(access(*blocks[0], 1, load));
+  ASSERT_TRUE(isLogged());
+  std::vector<Conflict> conflicts = conflictsAt(kBase);
+  ASSERT_EQ(conflicts.size(), 1u);
+  EXPECT_EQ(conflicts[0].otherLanes, kAllLanes);
+}
+
+// The last two readers are the last two, whoever was logged.
+TEST_F(LoggedReads, KeepTheirOrder) {
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  LaneAccess load = scattered();
+  load.lanes = load.runs = 1;
+  ASSERT_TRUE(access(*blocks[1], 1, load)); // in the same log
+  EXPECT_TRUE(isLogged());
+  load.order = Order::Relaxed;
+  load.scope = Scope::Device;
+  ASSERT_TRUE(access(*blocks[1], 0, load)); // not in it
+  EXPECT_FALSE(isLogged());
+  EXPECT_TRUE(conflictsAt(kBase, AccessKind::Load).empty());
+  Heard heard;
+  races.access(ofLane(9, AccessKind::Store, kBase), {*blocks[0], 0, ++line, &heard});
+  ASSERT_EQ(heard.conflicts.size(), 1u);
+  EXPECT_EQ(heard.conflicts[0].otherAgent, blocks[1]->agent);
+  EXPECT_EQ(heard.conflicts[0].otherWarp, 0u);
+}
+
+// However small logs may be, nothing is lost.
+TEST_F(LoggedReads, AreAppliedWhereThereAreMany) {
+  GlobalRaces small(epochs, memory, 0);
+  Heard heard;
+  small.access(scattered(), {*blocks[0], 1, readLine, &heard});
+  for (uint32_t count = 0; count < 2 * LogPieces::kWords / kWarpSize; ++count)
+    small.access(scattered(kBase + 512), {*blocks[0], 1, 2, &heard});
+  small.access(ofLane(9, AccessKind::Store, kBase + 16), {*blocks[1], 0, 3, &heard});
+  expectLane(heard.conflicts, 1);
+}
+
+TEST_F(LoggedReads, AreForgottenOnceEverythingComesAfter) {
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  races.forget(blocks[0]->start);
+  EXPECT_TRUE(isLogged());
+  races.forget(epochs.now());
+  EXPECT_FALSE(isLogged());
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  races.clear();
+  EXPECT_FALSE(isLogged());
+}
+
+// To what a launch wrote, the next one writes again: nothing before is in doubt.
+TEST_F(LoggedReads, AreThoseOfMemoryThatIsNotWritten) {
+  ASSERT_TRUE(conflictsAt(kBase + 1000).empty());
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  EXPECT_FALSE(isLogged());
+  beginLaunch();
+  ASSERT_TRUE(access(*blocks[0], 1, scattered()));
+  EXPECT_TRUE(isLogged());
+}
+
+TEST_F(LoggedReads, OutliveTheHostsRegistrations) {
+  const uint64_t host = 0x1000'0000;
+  ASSERT_TRUE(memory.registerHost(host, 1024));
+  ASSERT_TRUE(access(*blocks[0], 1, scattered(host)));
+  ASSERT_TRUE(memory.unregisterHost(host));
+  ASSERT_TRUE(memory.registerHost(host - 64, 2048));
+  expectLane(conflictsAt(host + 16), 1);
+}
+
+// Lanes in two allocations.
+TEST_F(LoggedReads, AreOfOneAllocation) {
+  uint64_t other = memory.allocate(256, MemoryKind::Device);
+  LaneAccess load = scattered();
+  ASSERT_TRUE(access(*blocks[0], 1, load));
+  addresses[31] = other;
+  line = 0;
+  ASSERT_TRUE(access(*blocks[0], 1, load));
+  EXPECT_FALSE(isLogged());
+  expectLane(conflictsAt(other), 31);
+}
+
+// --- What has been written
+
+TEST(GlobalRegions, KnowHowFarTheyAreWritten) {
+  DeviceMemory memory(0, 1 << 20);
+  uint64_t first = memory.allocate(1000, MemoryKind::Device);
+  uint64_t unwritten = memory.allocate(1000, MemoryKind::Device);
+  GlobalRegions regions(memory, [](GlobalRegion &) {});
+  auto writtenBytes = [&] {
+    GlobalRegion &region = regions.of(0, first + 500);
+    regions.lookForWritten(region);
+    return region.writtenEnd - first;
+  };
+  EXPECT_EQ(writtenBytes(), 0u);
+  memory.markInitialized(first, 100);
+  memory.markInitialized(first + 101, 899);
+  EXPECT_EQ(writtenBytes(), 100u);
+  memory.markInitialized(first + 100, 1);
+  EXPECT_EQ(writtenBytes(), 1000u);
+  memory.copyInitialized(first + 200, first + 300, 64);
+  EXPECT_EQ(writtenBytes(), 1000u);
+  memory.copyInitialized(first + 200, unwritten, 64);
+  EXPECT_EQ(writtenBytes(), 200u);
+  memory.markInitialized(first, 1000);
+  EXPECT_EQ(writtenBytes(), 1000u);
+  memory.clearInitialized(first + 256, 128);
+  EXPECT_EQ(writtenBytes(), 256u);
 }
 
 } // namespace

@@ -26,15 +26,15 @@ uint32_t apart(GlobalShadow::Cell cell, uint32_t log, CellRecord record) {
 /// `record`. What may be at the same time does not.
 bool GlobalRaces::followsUnsettled(const CellRecord &earlier, uint32_t log, const Access &access,
                                    CellRecord record) const {
-  const BlockClocks &clocks = access.context.clocks;
+  const BlockClocks &clocks = access.context->clocks;
   Agent agent = epochs.agentOf(earlier.time);
-  uint32_t warp = epochs.warpOf(earlier.time), own = access.context.warp;
+  uint32_t warp = epochs.warpOf(earlier.time), own = access.context->warp;
   auto strength = static_cast<Strength>(earlier.strength);
   auto ownStrength = static_cast<Strength>(record.strength);
   if (agent != clocks.agent) {
     bool bothReach = std::min(earlier.scope, record.scope) >= static_cast<uint32_t>(Scope::Device);
     if ((!mayConflict(ownStrength, strength, false) && bothReach) ||
-        (access.context.conflicts && access.context.conflicts->isOrdered(agent)))
+        (access.context->conflicts && access.context->conflicts->isOrdered(agent)))
       return true;
   } else {
     if (earlier.time <= clocks.floor(own) ||
@@ -91,9 +91,9 @@ inline bool GlobalRaces::touchCell(Page &page, uint32_t offset, uint32_t log, co
   Cell cell = page.cell(offset, log);
   auto &[write, reads] = cell;
   if (access.isLoad)
-    return reads.last == record ||
-           ((page.newestWrite(offset) <= access.start || follows(write, log, access, record)) &&
-            recordRead(cell, log, access, record));
+    return reads.last == record || ((!access.context || page.newestWrite(offset) <= access.start ||
+                                     follows(write, log, access, record)) &&
+                                    recordRead(cell, log, access, record));
   if ((!(write == record) && !follows(write, log, access, record)) ||
       !follows(reads.last, log, access, record) || !follows(reads.before, log, access, record))
     return false;
@@ -136,9 +136,9 @@ void GlobalRaces::report(Cell cell, uint32_t log, const Access &access, CellReco
     LaneMask lanes = lanesOf(earlier, log);
     if (epochs.isOf(access.owner, earlier.time))
       lanes &= ~(LaneMask{1} << record.lane);
-    access.context.conflicts->report({static_cast<int>(record.lane), address, writes,
-                                      static_cast<Strength>(earlier.strength), agent,
-                                      epochs.warpOf(earlier.time), lanes, earlier.line});
+    access.context->conflicts->report({static_cast<int>(record.lane), address, writes,
+                                       static_cast<Strength>(earlier.strength), agent,
+                                       epochs.warpOf(earlier.time), lanes, earlier.line});
   };
   if (!follows(cell.write, log, access, record))
     return tell(cell.write, true);
@@ -152,7 +152,8 @@ void GlobalRaces::settleCell(Page &page, const Access &access, uint32_t offset, 
                              uint64_t address) {
   uint32_t log = page.log(offset);
   Cell cell = page.cell(offset, log);
-  report(cell, log, access, record, address);
+  if (access.context)
+    report(cell, log, access, record, address);
   if (access.isLoad) {
     recordRead(cell, log, access, record);
     return;
@@ -208,7 +209,7 @@ bool GlobalRaces::loadTogether(const Access &access, uint64_t address, uint32_t 
 
 GlobalRaces::Access GlobalRaces::accessOf(const LaneAccess &access, const Context &context) {
   const BlockClocks &clocks = context.clocks;
-  return {context,
+  return {&context,
           clocks.start,
           clocks.ownKnown(context.warp),
           Epochs::ownerOf(clocks.agent, context.warp),
@@ -233,8 +234,7 @@ void GlobalRaces::accessGroups(const LaneAccess &access, const Access &now) {
   });
 }
 
-void GlobalRaces::access(const LaneAccess &access, const Context &context) {
-  Access now = accessOf(access, context);
+void GlobalRaces::accessNow(const LaneAccess &access, const Access &now) {
   if (access.groups && now.isLoad)
     return accessGroups(access, now);
   // What is far apart is not in the processor's caches: it is sought together.
@@ -251,11 +251,163 @@ void GlobalRaces::access(const LaneAccess &access, const Context &context) {
   });
 }
 
+void GlobalRaces::access(const LaneAccess &access, const Context &context) {
+  if (logAccess(access, context))
+    return;
+  meetDirectly(access, context);
+  accessNow(access, accessOf(access, context));
+}
+
 void GlobalRaces::accessRange(const LaneAccess &access, int lane, const Context &context) {
+  uint64_t address = access.addresses[lane];
+  GlobalRegion &region = regions.of(context.line, address);
+  if (access.kind == AccessKind::Load && canLog(region, 1, context.clocks)) {
+    uint32_t *places = placesToLog(region);
+    places[0] = static_cast<uint32_t>(address - region.base());
+    places[1] = static_cast<uint32_t>(lane);
+    logLoad(region, kLineBytes, 0, access.bytes, context);
+    return;
+  }
+  meetDirectly(region, access.kind, context);
   Access now = accessOf(access, context);
   now.record.widthLog = GlobalShadow::kLineLog;
-  now.laneLog = 31; // all bytes are one lane's
-  settle(now, access.addresses[lane], access.bytes, static_cast<uint32_t>(lane));
+  now.laneLog = kOneLane;
+  settle(now, address, access.bytes, static_cast<uint32_t>(lane));
+}
+
+// --- Logs of reads
+
+GlobalRaces::GlobalRaces(const Epochs &epochs, const DeviceMemory &memory, size_t mostLogged)
+    : epochs(epochs), regions(memory, [this](GlobalRegion &region) { applyLog(region); }),
+      logMemory(mostLogged) {}
+
+/// Logs the access, if that is enough, and pays.
+bool GlobalRaces::logAccess(const LaneAccess &access, const Context &context) {
+  constexpr uint32_t kFewRuns = 4, kFewGroups = 4;
+  if (access.kind != AccessKind::Load || strengthOf(access) != Strength::Weak)
+    return false;
+  GlobalRegion &region = regions.of(context.line, access.addresses[std::countr_zero(access.lanes)]);
+  if (!canLog(region, access.bytes, context.clocks))
+    return false;
+  if (region.reads.isEmpty() && std::popcount(access.runs) < static_cast<int>(kFewRuns))
+    return false;
+  bool areInside = true;
+  eachRun(access.runs, access.lanes, access.bytes, [&](int lane, uint32_t bytes) {
+    areInside &= region.contains(access.addresses[lane], bytes);
+  });
+  if (!areInside)
+    return false;
+  auto placeOf = [&](int lane) {
+    uint64_t offset = access.addresses[lane] - region.base();
+    return static_cast<uint32_t>(offset >> std::countr_zero(access.bytes));
+  };
+  if (access.groups && access.groups->count <= kFewGroups) {
+    for (uint32_t group = 0; group < access.groups->count; ++group) {
+      *placesToLog(region) = placeOf(access.groups->first[group]);
+      logLoad(region, access.bytes, access.groups->lanes[group], 0, context);
+    }
+    return true;
+  }
+  uint32_t *places = placesToLog(region);
+  for (LaneMask rest = access.runs; rest; rest &= rest - 1)
+    *places++ = placeOf(std::countr_zero(rest));
+  logLoad(region, access.bytes, access.lanes, access.runs, context);
+  return true;
+}
+
+/// Where there is a log already, what could go directly keeps its place among the others.
+bool GlobalRaces::logInOrder(GlobalRegion &region, uint64_t address, uint32_t each, AccessKind kind,
+                             const Context &context) {
+  if (kind != AccessKind::Load || !canLog(region, each, context.clocks)) {
+    applyLog(region);
+    return false;
+  }
+  *placesToLog(region) = static_cast<uint32_t>((address - region.base()) >> std::countr_zero(each));
+  logLoad(region, each, kAllLanes, 1, context);
+  return true;
+}
+
+/// Somebody accesses the region, and not by way of its log.
+void GlobalRaces::meetDirectly(GlobalRegion &region, AccessKind kind, const Context &context) {
+  if (!region.reads.isEmpty())
+    applyLog(region);
+  if (kind != AccessKind::Load)
+    noteWrite(region, context);
+}
+
+void GlobalRaces::meetDirectly(const LaneAccess &access, const Context &context) {
+  const GlobalRegion *met = nullptr;
+  for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
+    uint64_t address = access.addresses[std::countr_zero(rest)];
+    if (met && met->contains(address, access.bytes)) [[likely]]
+      continue;
+    GlobalRegion &region = regions.of(context.line, address);
+    meetDirectly(region, access.kind, context);
+    met = &region;
+  }
+}
+
+/// Where logs have become too large, the shadow gets all of them.
+void GlobalRaces::growLog(GlobalRegion &region) {
+  if (logMemory.areUsedUp())
+    regions.each([&](GlobalRegion &other) { applyLog(other); });
+  region.reads.grow(logMemory);
+}
+
+void GlobalRaces::applyLog(GlobalRegion &region) {
+  region.reads.each(
+      [&](const LoggedRead &read, const uint32_t *places) { replay(region, read, places); });
+  region.reads.clear(logMemory);
+}
+
+GlobalRaces::Access GlobalRaces::accessOf(const LoggedRead &read) const {
+  Time time = read.record.time;
+  return {nullptr,       read.start,
+          read.ownKnown, Epochs::ownerOf(epochs.agentOf(time), epochs.warpOf(time)),
+          true,          read.lanes ? read.record.widthLog : kOneLane,
+          read.record};
+}
+
+void GlobalRaces::replay(const GlobalRegion &region, const LoggedRead &read,
+                         const uint32_t *places) {
+  Access now = accessOf(read);
+  if (!read.lanes)
+    return settle(now, region.base() + places[0], read.bytes(), places[1]);
+  uint32_t log = read.record.widthLog;
+  uint64_t addresses[kWarpSize];
+  LaneAccess access{AccessKind::Load, Order::Weak, Scope::None, false,
+                    1u << log,        read.lanes,  addresses};
+  auto addressOf = [&](uint32_t place) { return region.base() + (uint64_t{place} << log); };
+  if (!read.runs) {
+    auto first = static_cast<uint8_t>(std::countr_zero(read.lanes));
+    AddressGroups together{1, {first}, {read.lanes}};
+    addresses[first] = addressOf(*places);
+    access.groups = &together;
+    return accessNow(access, now);
+  }
+  access.runs = read.runs;
+  uint32_t before = ~1u;
+  for (LaneMask rest = read.runs; rest; rest &= rest - 1, before = *places++) {
+    int lane = std::countr_zero(rest);
+    addresses[lane] = addressOf(*places);
+    // Whoever logs it need not have looked for lanes that follow each other.
+    if (read.runs == kAllLanes && *places == before + 1)
+      access.runs &= ~(LaneMask{1} << lane);
+  }
+  accessNow(access, now);
+}
+
+void GlobalRaces::forget(Time time) {
+  regions.each([&](GlobalRegion &region) {
+    if (region.reads.newest() <= time)
+      region.reads.clear(logMemory);
+  });
+}
+
+void GlobalRaces::clear() {
+  forget(~Time{0});
+  shadow.clear();
+  regions.clear();
 }
 
 } // namespace vgpu

@@ -4,8 +4,13 @@
 // A write that does not conflict with the reads that are remembered is taken to
 // conflict with none. Where a cell is shared by lanes and a record of it leaves a
 // doubt, smaller cells settle it.
+//
+// Weak reads of an allocation to which nothing has been written since their start
+// conflict with nothing, so those that are scattered are only logged. Whatever else
+// is done there, the shadow first gets what the log says: it is always as if it had
+// got it at once.
 
-#include "check/GlobalShadow.h"
+#include "check/GlobalRegions.h"
 #include "check/SharedRaces.h"
 
 namespace vgpu {
@@ -19,7 +24,14 @@ public:
     /// Without it, what other blocks did in other launches is always in doubt.
     Conflicts *conflicts = nullptr;
   };
-  explicit GlobalRaces(const Epochs &epochs) : epochs(epochs) {}
+  /// Logs take about `mostLogged` bytes.
+  GlobalRaces(const Epochs &epochs, const DeviceMemory &memory, size_t mostLogged = 128 << 20);
+
+  /// The allocation of the address. See GlobalRegions.
+  GlobalRegion &regionOf(size_t instruction, uint64_t address) {
+    return regions.of(instruction, address);
+  }
+  void lookForWritten(GlobalRegion &region) const { regions.lookForWritten(region); }
 
   /// Remembers the access, after reporting conflicts.
   void access(const LaneAccess &access, const Context &context);
@@ -29,18 +41,40 @@ public:
   /// after all that is remembered of them. False where there is more to look at;
   /// `access` does so, even if a part of it has been remembered.
   template <AccessKind kind>
-  bool touchInOrder(uint64_t address, uint32_t each, const Context &context);
+  bool touchInOrder(GlobalRegion &region, uint64_t address, uint32_t each, const Context &context);
+
+  /// Whether weak loads of `each` bytes by the block are only logged.
+  static bool canLog(const GlobalRegion &region, uint32_t each, const BlockClocks &clocks) {
+    return region.newestWrite <= clocks.start &&
+           region.end - region.base() <= uint64_t{1} << 32 << std::countr_zero(each);
+  }
+  /// Where the places of such a load go, see ReadLog.
+  uint32_t *placesToLog(GlobalRegion &region) {
+    if (!region.reads.hasRoom()) [[unlikely]]
+      growLog(region);
+    return region.reads.places();
+  }
+  /// Logs the load whose places have been written.
+  void logLoad(GlobalRegion &region, uint32_t each, LaneMask lanes, LaneMask runs,
+               const Context &context) {
+    region.reads.add({recordOf(context, Strength::Weak, Scope::None, each), context.clocks.start,
+                      context.clocks.ownKnown(context.warp), lanes, runs});
+  }
+
+  /// Everything up to `time` comes before whatever will be.
+  void forget(Time time);
   /// Forgets everything: time begins again.
-  void clear() { shadow.clear(); }
+  void clear();
 
 private:
   using Page = GlobalShadow::Page;
   using Cell = GlobalShadow::Cell;
   static constexpr uint32_t kLineBytes = GlobalShadow::kLineBytes;
+  static constexpr uint32_t kOneLane = 31; ///< as `laneLog`: all bytes are one lane's
 
   /// An access, as its warp makes it now.
   struct Access {
-    const Context &context;
+    const Context *context; ///< null for a read from the log, which follows all writes
     const Time start, ownKnown;
     const uint32_t owner; ///< see Epochs::ownerOf
     const bool isLoad;
@@ -51,6 +85,7 @@ private:
   static CellRecord recordOf(const Context &context, Strength strength, Scope scope,
                              uint32_t bytes);
   static Access accessOf(const LaneAccess &access, const Context &context);
+  Access accessOf(const LoggedRead &read) const;
   /// The size of cells that the bytes of a line want, as a power of two.
   static uint32_t fittingLog(uint32_t offset, uint32_t bytes) {
     return std::min<uint32_t>(std::countr_zero(offset | bytes), GlobalShadow::kLineLog);
@@ -64,6 +99,18 @@ private:
   void settleCell(Page &page, const Access &access, uint32_t offset, CellRecord record,
                   uint64_t address);
   void accessGroups(const LaneAccess &access, const Access &now);
+  void accessNow(const LaneAccess &access, const Access &now);
+  bool logAccess(const LaneAccess &access, const Context &context);
+  void meetDirectly(GlobalRegion &region, AccessKind kind, const Context &context);
+  void meetDirectly(const LaneAccess &access, const Context &context);
+  void noteWrite(GlobalRegion &region, const Context &context) {
+    region.newestWrite = std::max(region.newestWrite, context.clocks.epoch(context.warp));
+  }
+  bool logInOrder(GlobalRegion &region, uint64_t address, uint32_t each, AccessKind kind,
+                  const Context &context);
+  void growLog(GlobalRegion &region);
+  void applyLog(GlobalRegion &region);
+  void replay(const GlobalRegion &region, const LoggedRead &read, const uint32_t *places);
   bool loadTogether(const Access &access, uint64_t address, uint32_t bytes, LaneMask others);
   bool touchCell(Page &page, uint32_t offset, uint32_t log, const Access &access,
                  CellRecord record) const;
@@ -79,6 +126,8 @@ private:
 
   const Epochs &epochs;
   GlobalShadow shadow;
+  GlobalRegions regions;
+  LogPieces logMemory;
 };
 
 inline CellRecord GlobalRaces::recordOf(const Context &context, Strength strength, Scope scope,
@@ -128,8 +177,13 @@ template <AccessKind kind>
 }
 
 template <AccessKind kind>
-[[gnu::always_inline]] inline bool GlobalRaces::touchInOrder(uint64_t address, uint32_t each,
+[[gnu::always_inline]] inline bool GlobalRaces::touchInOrder(GlobalRegion &region, uint64_t address,
+                                                             uint32_t each,
                                                              const Context &context) {
+  if (!region.reads.isEmpty() && logInOrder(region, address, each, kind, context)) [[unlikely]]
+    return true;
+  if constexpr (kind == AccessKind::Store)
+    noteWrite(region, context);
   CellRecord record = recordOf(context, Strength::Weak, Scope::None, each);
   return touchSettled<kind>(address, each, record, context.clocks.start) ||
          touchUnsettled(address, each, kind, context);

@@ -154,6 +154,10 @@ void RaceChecker::launchBegins(const Launch &launch, const TaskOrder &order, uin
     if (!order.isAfter(before.order))
       run.start = std::min(run.start, before.begin);
   runs.emplace(number, std::move(run));
+  Time oldest = epochs.now();
+  for (const auto &[other, known] : runs)
+    oldest = std::min(oldest, known.start);
+  global.forget(oldest);
 }
 
 void RaceChecker::launchEnds(const Launch &, uint64_t number) {

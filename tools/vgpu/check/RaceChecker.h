@@ -15,7 +15,8 @@ class Findings;
 
 class RaceChecker : public Observer {
 public:
-  explicit RaceChecker(Findings &findings) : findings(findings) {}
+  RaceChecker(Findings &findings, const DeviceMemory &memory)
+      : findings(findings), global(epochs, memory) {}
 
   void launchBegins(const Launch &, const TaskOrder &, uint64_t run) override;
   void launchEnds(const Launch &, uint64_t run) override;
@@ -83,7 +84,7 @@ private:
   Epochs epochs;
   std::unordered_map<uint64_t, Run> runs; ///< those that later accesses may be unordered with
   std::vector<AgentInfo> agents;          ///< by Agent
-  GlobalRaces global{epochs};
+  GlobalRaces global;
   std::vector<std::unique_ptr<SharedRaces>> idleShadows;
   std::unordered_map<uint64_t, Location> locations;
 };

@@ -131,7 +131,7 @@ std::optional<int> attributeOf(const DeviceModel &model, CUdevice_attribute attr
 Device::Device(int ordinal, const DeviceModel &model, uint64_t memoryBytes, Findings &findings,
                Console &console)
     : ordinal(ordinal), model(model), memory(ordinal, memoryBytes), mapped(memory),
-      virtualMemory(memory, mapped), races(findings), machine{memory, findings, console} {
+      virtualMemory(memory, mapped), races(findings, memory), machine{memory, findings, console} {
   machine.multiprocessors = static_cast<uint32_t>(model.multiprocessors);
   machine.observer = &races;
   machine.sharedPerMultiprocessor = static_cast<uint32_t>(model.sharedPerMultiprocessor);

@@ -64,6 +64,7 @@ uint64_t DeviceMemory::allocate(uint64_t bytes, MemoryKind kind, uint64_t alignm
       return 0;
     end = begin + bytes;
     std::memset(shadow(begin), 0, (bytes + 7) / 8);
+    noteErasure();
   }
   usedBytes += counts ? bytes : 0;
   byAddress[begin] = {begin, end, kind, false};
@@ -206,6 +207,7 @@ void DeviceMemory::markInitialized(uint64_t address, uint64_t bytes) {
 }
 
 void DeviceMemory::clearInitialized(uint64_t address, uint64_t bytes) {
+  noteErasure();
   auto begin = reinterpret_cast<uint64_t>(shadow(address)), end = begin + bytes / 8;
   uint64_t firstPage = std::min(roundUp(begin, kPage), end);
   uint64_t lastPage = std::max(end / kPage * kPage, firstPage);
@@ -236,6 +238,8 @@ void DeviceMemory::copyInitialized(uint64_t to, uint64_t from, uint64_t bytes) {
     return;
   if (!inArena(from))
     return markInitialized(to, bytes);
+  if (firstUninitialized(from, bytes))
+    noteErasure();
   if (to % 8 == 0 && from % 8 == 0 && bytes % 8 == 0) {
     std::memmove(shadow(to), shadow(from), bytes / 8);
     return;

@@ -64,8 +64,10 @@ public:
   /// Room for what is mapped; false where the capacity is exceeded.
   bool take(uint64_t bytes);
   void give(uint64_t bytes);
-  /// Changes whenever an allocation comes or goes.
+  /// Changes whenever an allocation comes or goes, and with `erasures`.
   uint64_t generation() const { return changes.load(std::memory_order_acquire); }
+  /// Changes whenever bytes that were written may be so no more.
+  uint64_t erasures() const { return erased.load(std::memory_order_acquire); }
 
   bool inArena(uint64_t address) const { return address - base < kArenaBytes; }
   uint64_t arenaBegin() const { return base; }
@@ -109,6 +111,10 @@ private:
   /// Room for `bytes` that freed allocations have left, or 0.
   uint64_t findGap(uint64_t bytes, uint64_t alignment) const;
   bool isInitialized(uint64_t address) const { return *shadow(address) >> (address % 8) & 1; }
+  void noteErasure() {
+    ++erased;
+    ++changes;
+  }
 
   bool assumesInitialized = false;
   uint64_t base = 0;
@@ -118,7 +124,7 @@ private:
   uint64_t next = 0; ///< where no allocation has been yet
   mutable std::mutex mutex;
   std::map<uint64_t, Allocation> byAddress;
-  std::atomic<uint64_t> changes{1};
+  std::atomic<uint64_t> changes{1}, erased{0};
 };
 
 } // namespace vgpu

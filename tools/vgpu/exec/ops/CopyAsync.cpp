@@ -2,6 +2,7 @@
 // mbarrier.
 #include "exec/ops/Async.h"
 #include "exec/ops/MemoryPath.h"
+#include "exec/ops/UsualAccess.h"
 
 namespace vgpu::VGPU_VARIANT {
 namespace {
@@ -66,6 +67,14 @@ LaneMask sourcesOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, 
 }
 
 /// operands: destination, source, size of the source or predicate to ignore it
+void readSources(Warp &warp, const Instruction &instruction, AsyncCopy &copy, LaneMask reads) {
+  if (usualLoadApart(warp, instruction, 1, reads, copy.from.data()))
+    return;
+  Accessed source;
+  access(warp, instruction, 1, reads, AccessKind::Load, source);
+  std::copy(std::begin(source.addresses), std::end(source.addresses), copy.from.begin());
+}
+
 Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   AsyncCopy &copy = asynchronyOf(warp).newCopy(warp);
   copy.instruction = &instruction;
@@ -75,9 +84,7 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (lanes != reads)
     checkUnread(warp, instruction, lanes & ~reads);
   if (reads) {
-    Accessed source;
-    access(warp, instruction, 1, reads, AccessKind::Load, source);
-    std::copy(std::begin(source.addresses), std::end(source.addresses), copy.from.begin());
+    readSources(warp, instruction, copy, reads);
     for (uint64_t from : copy.from) // it is copied later
       __builtin_prefetch(reinterpret_cast<const uint8_t *>(from));
   }

@@ -76,6 +76,22 @@ template <class T, class D>
   }
 }
 
+/// Whether it was done: all lanes, from anywhere.
+template <class T, class D>
+[[gnu::noinline]] bool loadUsualApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t addresses[kWarpSize];
+  if (!usualLoadApart(warp, instruction, 0, lanes, addresses))
+    return false;
+  for (uint32_t element = 0; element < instruction.listCount; ++element) {
+    auto *to = warp.lanes<Storage<D>>(instruction.list[element]);
+    for (int lane = 0; lane < kWarpSize; ++lane) {
+      const auto *from = reinterpret_cast<const uint8_t *>(addresses[lane]);
+      to[lane] = Storage<D>(D(readElement<T>(from + element * sizeof(T))));
+    }
+  }
+  return true;
+}
+
 template <class T>
 [[gnu::noinline]] void storeApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   Accessed accessed;
@@ -96,7 +112,7 @@ template <class T>
 template <class T, class D> Step load(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (const uint8_t *from = usualAccess<AccessKind::Load>(warp, instruction, lanes)) [[likely]]
     loadInOrder<T, D>(warp, instruction, from);
-  else
+  else if (!loadUsualApart<T, D>(warp, instruction, lanes))
     loadApart<T, D>(warp, instruction, lanes);
   return Step::Next;
 }

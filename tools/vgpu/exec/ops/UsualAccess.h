@@ -2,7 +2,8 @@
 // The usual access: by all lanes, to bytes that follow each other, in memory that
 // is known and written, and ordered after all that is remembered of it. Most of
 // what kernels do is that, so it is checked in one go, for the warp and not for
-// lanes. Whatever is unusual goes the way of MemoryPath.h, from its beginning.
+// lanes. So are loads from anywhere in an allocation that is written and that nobody
+// writes to. Whatever is unusual goes the way of MemoryPath.h, from its beginning.
 
 #include "check/BlockRaces.h"
 #include "exec/ops/GlobalAccess.h"
@@ -14,23 +15,37 @@ inline uint32_t lineOf(const Instruction &instruction) {
   return static_cast<uint32_t>(instruction.source->line);
 }
 
+inline GlobalRaces::Context contextOf(const Warp &warp, const Instruction &instruction) {
+  return {warp.block.races->clocks, warp.index, lineOf(instruction)};
+}
+
+/// The allocation that holds the address, which is likely to be the one that the
+/// instruction met last.
+inline GlobalRegion &regionOf(const Warp &warp, const Instruction &instruction, uint64_t address) {
+  return warp.block.races->global.regionOf(
+      reinterpret_cast<uintptr_t>(&instruction) / sizeof(Instruction), address);
+}
+
 template <AccessKind kind>
 [[gnu::noinline]] uint8_t *usualGlobal(Warp &warp, const Instruction &instruction,
                                        uint64_t address) {
-  Block &block = warp.block;
-  DeviceMemory &memory = block.machine.memory;
+  GlobalRaces &races = warp.block.races->global;
   uint32_t each = instruction.memory.bytes(), bytes = kWarpSize * each;
-  const Allocation &known = knownRange(block, instruction);
-  if (!known.contains(address, bytes) || (kind == AccessKind::Store && known.isReadOnly) ||
-      (address & (each - 1)) || !memory.isTracked(address))
+  GlobalRegion &region = regionOf(warp, instruction, address);
+  if (!region.contains(address, bytes) || (kind == AccessKind::Store && region.isReadOnly) ||
+      (address & (each - 1)))
     return nullptr;
-  if (!memory.areInitialized(address, bytes)) [[unlikely]] {
-    if (kind == AccessKind::Load)
+  if (address + bytes > region.writtenEnd) [[unlikely]] {
+    DeviceMemory &memory = warp.block.machine.memory;
+    if (!memory.isTracked(address))
       return nullptr;
-    memory.markInitialized(address, bytes);
+    if (kind == AccessKind::Load && !memory.areInitialized(address, bytes))
+      return nullptr;
+    if (kind == AccessKind::Store)
+      memory.markInitialized(address, bytes);
+    races.lookForWritten(region);
   }
-  bool isDone = block.races->global.touchInOrder<kind>(
-      address, each, {block.races->clocks, warp.index, lineOf(instruction)});
+  bool isDone = races.touchInOrder<kind>(region, address, each, contextOf(warp, instruction));
   return isDone ? reinterpret_cast<uint8_t *>(address) : nullptr;
 }
 
@@ -77,6 +92,57 @@ template <AccessKind kind>
   if (isGeneric || form.space == ptx::Space::Global || form.space == ptx::Space::Const)
     return usualGlobal<kind>(warp, instruction, address);
   return nullptr;
+}
+
+/// A weak load by all lanes from anywhere in one allocation, which is written, and not
+/// since the block's start: logs it and gives the addresses, those of operand `number`.
+/// False if there is more to look at.
+[[gnu::noinline]] inline bool usualLoadApart(Warp &warp, const Instruction &instruction,
+                                             size_t number, LaneMask lanes, uint64_t *addresses) {
+  const MemoryForm &form = instruction.memory;
+  bool isGlobal = form.space == ptx::Space::Global || form.space == ptx::Space::Generic ||
+                  form.space == ptx::Space::Const;
+  if (lanes != kAllLanes || !warp.block.races || form.order != Order::Weak || form.isVolatile ||
+      !isGlobal || form.isAddress32)
+    return false;
+  const auto *bases = warp.lanes<uint64_t>(instruction.operands[number]);
+  auto offset = static_cast<uint64_t>(instruction.immediate);
+  uint64_t first = bases[0] + offset;
+  if (first & kWindowMask)
+    return false;
+  GlobalRaces &races = warp.block.races->global;
+  GlobalRaces::Context context = contextOf(warp, instruction);
+  GlobalRegion &region = regionOf(warp, instruction, first);
+  uint32_t each = form.bytes();
+  if (!races.canLog(region, each, context.clocks))
+    return false;
+  if (region.writtenEnd != region.end) [[unlikely]]
+    races.lookForWritten(region);
+  if (region.writtenEnd - region.begin < each)
+    return false;
+  uint64_t begin = region.begin, base = region.base(), last = region.writtenEnd - each - begin;
+  int log = std::countr_zero(each);
+  uint32_t *places = races.placesToLog(region);
+  Words8 outside{}, any{}, differences{};
+#pragma clang loop unroll(full)
+  for (int lane = 0; lane < kWarpSize; lane += 8) {
+    Words8 sums;
+    sumsOf(bases + lane, offset, sums);
+    std::memcpy(addresses + lane, &sums, sizeof sums);
+    Words8 from = sums - begin;
+    outside |= from | (last - from); // the highest bit says so
+    any |= sums;
+    differences |= sums ^ first;
+    Narrow8 some = __builtin_convertvector((sums - base) >> log, Narrow8);
+    std::memcpy(places + lane, &some, sizeof some);
+  }
+  uint64_t isOutside = 0, all = 0, isApart = 0;
+  for (int lane = 0; lane < 8; ++lane)
+    isOutside |= outside[lane], all |= any[lane], isApart |= differences[lane];
+  if (isOutside >> 63 || all & (each - 1))
+    return false;
+  races.logLoad(region, each, kAllLanes, isApart ? kAllLanes : 0, context);
+  return true;
 }
 
 } // namespace

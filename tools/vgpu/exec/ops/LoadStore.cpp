@@ -24,12 +24,16 @@ void spinningYields(Warp &warp, const Instruction &instruction) {
 
 /// All lanes, from bytes that follow each other.
 template <class T, class D>
+[[gnu::always_inline]] inline void loadOneInOrder(Warp &warp, Operand to, const uint8_t *from) {
+  eachLane(warp.lanes<Storage<D>>(to), kAllLanes,
+           [=](int lane) { return Storage<D>(D(readElement<T>(from + lane * sizeof(T)))); });
+}
+
+template <class T, class D>
 void loadInOrder(Warp &warp, const Instruction &instruction, const uint8_t *from) {
   uint32_t elements = instruction.listCount;
   if (elements == 1)
-    return eachLane(warp.lanes<Storage<D>>(instruction.list[0]), kAllLanes, [=](int lane) {
-      return Storage<D>(D(readElement<T>(from + lane * sizeof(T))));
-    });
+    return loadOneInOrder<T, D>(warp, instruction.list[0], from);
   size_t stride = elements * sizeof(T);
   for (uint32_t element = 0; element < elements; ++element) {
     auto *to = warp.lanes<Storage<D>>(instruction.list[element]);
@@ -39,17 +43,20 @@ void loadInOrder(Warp &warp, const Instruction &instruction, const uint8_t *from
   }
 }
 
+template <class T>
+[[gnu::always_inline]] inline void storeOneInOrder(Warp &warp, Operand from, uint8_t *to) {
+  const auto *stored = warp.lanes<Storage<T>>(from);
+  T values[kWarpSize];
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane)
+    values[lane] = T(stored[lane]);
+  std::memcpy(to, values, sizeof values);
+}
+
 template <class T> void storeInOrder(Warp &warp, const Instruction &instruction, uint8_t *to) {
   uint32_t elements = instruction.listCount;
-  if (elements == 1) {
-    const auto *from = warp.lanes<Storage<T>>(instruction.list[0]);
-    T values[kWarpSize];
-    VGPU_LANES
-    for (int lane = 0; lane < kWarpSize; ++lane)
-      values[lane] = T(from[lane]);
-    std::memcpy(to, values, sizeof values);
-    return;
-  }
+  if (elements == 1)
+    return storeOneInOrder<T>(warp, instruction.list[0], to);
   size_t stride = elements * sizeof(T);
   for (uint32_t element = 0; element < elements; ++element) {
     const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
@@ -117,9 +124,27 @@ template <class T, class D> Step load(Warp &warp, const Instruction &instruction
   return Step::Next;
 }
 
+/// Where isPlainGlobal.
+template <class T, class D>
+Step loadGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  if (const uint8_t *from = usualGlobalAccess<AccessKind::Load, T>(warp, instruction, lanes))
+    loadOneInOrder<T, D>(warp, instruction.list[0], from);
+  else if (!loadUsualApart<T, D>(warp, instruction, lanes))
+    loadApart<T, D>(warp, instruction, lanes);
+  return Step::Next;
+}
+
 template <class T> Step store(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (uint8_t *to = usualAccess<AccessKind::Store>(warp, instruction, lanes)) [[likely]]
     storeInOrder<T>(warp, instruction, to);
+  else
+    storeApart<T>(warp, instruction, lanes);
+  return Step::Next;
+}
+
+template <class T> Step storeGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  if (uint8_t *to = usualGlobalAccess<AccessKind::Store, T>(warp, instruction, lanes)) [[likely]]
+    storeOneInOrder<T>(warp, instruction.list[0], to);
   else
     storeApart<T>(warp, instruction, lanes);
   return Step::Next;
@@ -221,6 +246,9 @@ Handler byTypes(Decoding &decoding, Type type, int registerBytes) {
 template <class T, class D> struct Load {
   static constexpr Handler handler = load<T, D>;
 };
+template <class T, class D> struct LoadGlobal {
+  static constexpr Handler handler = loadGlobal<T, D>;
+};
 template <class T, class D> struct LoadParameter {
   static constexpr Handler handler = loadParameter<T, D>;
 };
@@ -244,6 +272,9 @@ template <template <class> class Make> Handler byBytes(Decoding &decoding, Type 
 }
 template <class T> struct Store {
   static constexpr Handler handler = store<T>;
+};
+template <class T> struct StoreGlobal {
+  static constexpr Handler handler = storeGlobal<T>;
 };
 template <class T> struct StoreFrame {
   static constexpr Handler handler = storeFrame<T>;
@@ -324,6 +355,8 @@ Handler selectLoad(Decoding &decoding) {
     }
   }
   decoding.address(1, 0);
+  if (isPlainGlobal(decoding.out.memory))
+    return byTypes<LoadGlobal>(decoding, type, registerBytes);
   return byTypes<Load>(decoding, type, registerBytes);
 }
 
@@ -349,6 +382,8 @@ Handler selectStore(Decoding &decoding) {
   if (decoding.out.memory.space == ptx::Space::Const)
     decoding.fail("cannot write constant memory");
   decoding.address(0, 0);
+  if (isPlainGlobal(decoding.out.memory))
+    return byBytes<StoreGlobal>(decoding, type);
   return byBytes<Store>(decoding, type);
 }
 

@@ -26,27 +26,42 @@ inline GlobalRegion &regionOf(const Warp &warp, const Instruction &instruction, 
       reinterpret_cast<uintptr_t>(&instruction) / sizeof(Instruction), address);
 }
 
+/// Bytes of the region of which it is not known that they are written: those that are
+/// stored are from now on.
+template <AccessKind kind>
+[[gnu::noinline]] bool becomeWritten(Warp &warp, GlobalRegion &region, uint64_t address,
+                                     uint32_t bytes) {
+  DeviceMemory &memory = warp.block.machine.memory;
+  if (!memory.isTracked(address))
+    return false;
+  if (kind == AccessKind::Load && !memory.areInitialized(address, bytes))
+    return false;
+  if (kind == AccessKind::Store)
+    memory.markInitialized(address, bytes);
+  warp.block.races->global.lookForWritten(region);
+  return true;
+}
+
+/// All lanes access `each` bytes.
+template <AccessKind kind>
+[[gnu::always_inline]] inline uint8_t *usualGlobal(Warp &warp, const Instruction &instruction,
+                                                   uint64_t address, uint32_t each) {
+  uint32_t bytes = kWarpSize * each;
+  GlobalRegion &region = regionOf(warp, instruction, address);
+  if (!region.contains(address, bytes) || (kind == AccessKind::Store && region.isReadOnly) ||
+      (address & (each - 1))) [[unlikely]]
+    return nullptr;
+  if (address + bytes > region.writtenEnd) [[unlikely]]
+    if (!becomeWritten<kind>(warp, region, address, bytes))
+      return nullptr;
+  bool isDone = warp.block.races->global.touchInOrder<kind>(region, address, each,
+                                                            contextOf(warp, instruction));
+  return isDone ? reinterpret_cast<uint8_t *>(address) : nullptr;
+}
 template <AccessKind kind>
 [[gnu::noinline]] uint8_t *usualGlobal(Warp &warp, const Instruction &instruction,
                                        uint64_t address) {
-  GlobalRaces &races = warp.block.races->global;
-  uint32_t each = instruction.memory.bytes(), bytes = kWarpSize * each;
-  GlobalRegion &region = regionOf(warp, instruction, address);
-  if (!region.contains(address, bytes) || (kind == AccessKind::Store && region.isReadOnly) ||
-      (address & (each - 1)))
-    return nullptr;
-  if (address + bytes > region.writtenEnd) [[unlikely]] {
-    DeviceMemory &memory = warp.block.machine.memory;
-    if (!memory.isTracked(address))
-      return nullptr;
-    if (kind == AccessKind::Load && !memory.areInitialized(address, bytes))
-      return nullptr;
-    if (kind == AccessKind::Store)
-      memory.markInitialized(address, bytes);
-    races.lookForWritten(region);
-  }
-  bool isDone = races.touchInOrder<kind>(region, address, each, contextOf(warp, instruction));
-  return isDone ? reinterpret_cast<uint8_t *>(address) : nullptr;
+  return usualGlobal<kind>(warp, instruction, address, instruction.memory.bytes());
 }
 
 template <AccessKind kind>
@@ -92,6 +107,26 @@ template <AccessKind kind>
   if (isGeneric || form.space == ptx::Space::Global || form.space == ptx::Space::Const)
     return usualGlobal<kind>(warp, instruction, address);
   return nullptr;
+}
+
+/// Whether `usualGlobalAccess` is for the instruction.
+inline bool isPlainGlobal(const MemoryForm &form) {
+  return (form.space == ptx::Space::Global || form.space == ptx::Space::Const) &&
+         form.order == Order::Weak && !form.isVolatile && !form.isAddress32 && form.elements == 1;
+}
+
+/// As usualAccess, where it is known from the text what there is to look at: each lane
+/// accesses a T in global memory.
+template <AccessKind kind, class T>
+[[gnu::always_inline]] inline uint8_t *usualGlobalAccess(Warp &warp, const Instruction &instruction,
+                                                         LaneMask lanes) {
+  if (lanes != kAllLanes || !warp.block.races) [[unlikely]]
+    return nullptr;
+  const auto *bases = warp.lanes<uint64_t>(instruction.operands[0]);
+  if (!areInOrder(bases, sizeof(T)))
+    return nullptr;
+  uint64_t address = bases[0] + static_cast<uint64_t>(instruction.immediate);
+  return usualGlobal<kind>(warp, instruction, address, sizeof(T));
 }
 
 /// A weak load by all lanes from anywhere in one allocation, which is written, and not

@@ -110,6 +110,30 @@ TEST_F(Gemm80, MisalignedSourceThatIsNotReadIsFound) {
               "misaligned");
 }
 
+struct Change {
+  const char *name, *from, *to, *found;
+};
+
+/// What is checked for a warp at once, where nothing is wrong.
+class Gemm80Changed : public Gemm80, public testing::WithParamInterface<Change> {};
+
+TEST_P(Gemm80Changed, IsFound) {
+  const Change &change = GetParam();
+  expectFound(changed(textOf("gemm_sm80"), change.from, change.to), change.found);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Places, Gemm80Changed,
+    testing::Values(Change{"MisalignedRow", "[%r140]", "[%r140+8]", "misaligned"},
+                    Change{"RowBehindTheEnd", "[%r140]", "[%r140+1048576]",
+                           "16 bytes outside of the block's shared memory"},
+                    Change{"RowBeforeTheBegin", "[%r140]", "[%r140-1048576]",
+                           "16 bytes outside of the block's shared memory"},
+                    Change{"GapBetweenRows", "[%r140]", "[%r140+64]", "nobody has written"},
+                    Change{"DroppedBarrier", "bar.sync \t0;", "",
+                           "reads shared memory while another thread may write it"}),
+    [](const auto &info) { return std::string(info.param.name); });
+
 // --- TMA, mbarriers, wgmma; a producer warp and a consumer warpgroup
 
 class Gemm90 : public Tensor {

@@ -97,7 +97,7 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
   BlockClocks clocks(0, epochs, 0, std::vector<LaneMask>(kWarps, kAllLanes));
   SharedRaces races(kBytes, granuleBytes, kWarps, false);
   Granules granules(granuleBytes);
-  int conflicts = 0, atOnce = 0;
+  int conflicts = 0, atOnce = 0, rowsAtOnce = 0;
   for (uint32_t step = 1; step < 3000; ++step) {
     uint32_t warp = below(kWarps), choice = below(5);
     if (choice == 0)
@@ -131,12 +131,18 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
         access.isContiguous() && races.touch(static_cast<uint32_t>(addresses[0]), access.bytes,
                                              access.kind, warp, step, clocks);
     atOnce += isDone;
+    if (!isDone && isLoad && access.bytes == 16 && access.lanes == kAllLanes) {
+      std::vector<uint32_t> rows(std::begin(addresses), std::end(addresses));
+      isDone = races.touchRows(rows, warp, step, clocks);
+      rowsAtOnce += isDone;
+    }
     if (!isDone)
       races.access(access, warp, step, clocks, heard);
     ASSERT_EQ(heard.count == 0, isOrdered) << "step " << step;
   }
   EXPECT_GT(conflicts, 100);
   EXPECT_GT(atOnce, 100);
+  EXPECT_GT(rowsAtOnce, 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SharedRacesAtRandom,

@@ -3,6 +3,11 @@
 #include <bit>
 
 namespace vgpu {
+namespace {
+
+constexpr uint32_t kRowBytes = 16;
+
+} // namespace
 
 SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges)
     : granuleBytes(granuleBytes), granules(countOf(bytes, granuleBytes)),
@@ -137,6 +142,48 @@ LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Acce
       inDoubt |= itself;
   }
   return inDoubt;
+}
+
+/// Rows of so many quads each. As canTouch and record, but without branches: their
+/// records are far apart, and no load has to wait for what another finds.
+template <uint32_t quads>
+bool SharedRaces::touchRows(std::span<const uint32_t> addresses, Access now) {
+  auto firstOf = [](uint32_t address) { return (address - kSharedBase) / (kRowBytes / quads); };
+  bool can = true;
+  for (uint32_t address : addresses)
+    for (uint32_t quad = firstOf(address), end = quad + quads; quad < end; ++quad) {
+      const Read &own = now.reads[quad];
+      can &=
+          (writes[quad].time <= now.floor) & ((own.time <= now.ownKnown) | (own.shape == kByFour));
+    }
+  if (!can) [[unlikely]]
+    return false;
+  LaneMask itself = 1;
+  for (uint32_t address : addresses) {
+    for (uint32_t quad = firstOf(address), end = quad + quads; quad < end; ++quad) {
+      Read &own = now.reads[quad];
+      LaneMask earlier = own.lanes & -LaneMask{own.time > now.ownKnown};
+      own = {now.epoch, earlier | itself, now.line << 2, kByFour};
+      writes[quad].lastRead = now.epoch;
+    }
+    itself <<= 1;
+  }
+  return true;
+}
+
+bool SharedRaces::touchRows(std::span<const uint32_t> addresses, uint32_t warp, uint32_t line,
+                            const BlockClocks &clocks) {
+  const Access now = accessOf(AccessKind::Load, Strength::Weak, warp, line, clocks);
+  if (!now.reads) [[unlikely]]
+    return false;
+  switch (granuleBytes) {
+  case 4:
+    return touchRows<1>(addresses, now);
+  case 2:
+    return touchRows<2>(addresses, now);
+  default:
+    return touchRows<4>(addresses, now);
+  }
 }
 
 /// Records the access of those lanes for which a look at the clocks' floor is

@@ -12,6 +12,7 @@
 #include "check/Observer.h"
 
 #include <optional>
+#include <span>
 
 namespace vgpu {
 
@@ -78,6 +79,10 @@ public:
   /// is more to look at. Not where there are ranges.
   bool touch(uint32_t address, uint32_t each, AccessKind kind, uint32_t warp, uint32_t line,
              const BlockClocks &clocks);
+
+  /// As `touch`, for loads of 16 bytes by each of the first lanes, wherever they lie.
+  bool touchRows(std::span<const uint32_t> addresses, uint32_t warp, uint32_t line,
+                 const BlockClocks &clocks);
 
   /// What the lane does not know to have happened in [begin, end), if it writes or
   /// reads there; nothing is remembered.
@@ -153,6 +158,7 @@ private:
   // These copy the access, so that the compiler knows that records are no part of it.
   LaneMask touchContiguous(uint32_t first, Access now, uint32_t each);
   LaneMask touchQuads(const uint64_t *addresses, LaneMask lanes, Access now);
+  template <uint32_t quads> bool touchRows(std::span<const uint32_t> addresses, Access now);
   LaneMask lanesInDoubt(const LaneAccess &access, Access now);
   void accessLane(const LaneAccess &access, int lane, const Access &now, Conflicts &conflicts);
   std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;

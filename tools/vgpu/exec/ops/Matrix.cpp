@@ -2,6 +2,7 @@
 // stmatrix, movmatrix.
 #include "exec/ops/Families.h"
 #include "exec/ops/MemoryPath.h"
+#include "exec/ops/UsualRows.h"
 #include "program/Requirements.h"
 #include "tensor/Arithmetic.h"
 #include "tensor/Plan.h"
@@ -140,21 +141,36 @@ void accessRows(Warp &warp, const Instruction &instruction, AccessKind kind, Acc
   access(warp, instruction, 0, lanes, kind, accessed);
 }
 
-/// operands: address; the list holds the destinations.
-Step loadMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  requireWholeWarp(lanes);
-  Accessed accessed;
-  accessRows(warp, instruction, AccessKind::Load, accessed);
+/// From rows of which number `row` lies at `at(row)`.
+template <class At> void copyRows(Warp &warp, const Instruction &instruction, At at) {
   for (uint32_t matrix = 0; matrix < instruction.listCount; ++matrix) {
     uint32_t *to = warp.lanes<uint32_t>(instruction.list[matrix]);
     alignas(64) uint32_t words[kWarpSize];
     for (uint32_t row = 0; row < 8; ++row)
-      std::memcpy(words + 4 * row, accessed.of(static_cast<int>(8 * matrix + row)), 16);
+      std::memcpy(words + 4 * row, at(8 * matrix + row), 16);
     if (instruction.modifiers & kTransposed)
       transpose(words, to);
     else
       std::memcpy(to, words, sizeof words);
   }
+}
+
+[[gnu::noinline]] void loadUnusualRows(Warp &warp, const Instruction &instruction) {
+  Accessed accessed;
+  accessRows(warp, instruction, AccessKind::Load, accessed);
+  copyRows(warp, instruction, [&](uint32_t row) { return accessed.of(static_cast<int>(row)); });
+}
+
+/// operands: address; the list holds the destinations.
+Step loadMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  requireWholeWarp(lanes);
+  uint32_t rows[kWarpSize];
+  if (!readUsualRows(warp, instruction, 8 * instruction.listCount, rows)) [[unlikely]] {
+    loadUnusualRows(warp, instruction);
+    return Step::Next;
+  }
+  const uint8_t *shared = warp.block.shared(0);
+  copyRows(warp, instruction, [&](uint32_t row) { return shared + rows[row]; });
   return Step::Next;
 }
 

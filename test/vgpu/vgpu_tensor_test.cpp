@@ -131,7 +131,11 @@ INSTANTIATE_TEST_SUITE_P(
                            "16 bytes outside of the block's shared memory"},
                     Change{"GapBetweenRows", "[%r140]", "[%r140+64]", "nobody has written"},
                     Change{"DroppedBarrier", "bar.sync \t0;", "",
-                           "reads shared memory while another thread may write it"}),
+                           "reads shared memory while another thread may write it"},
+                    Change{"MisalignedDestination", "[%r42], [%rd8]", "[%r42+8], [%rd8]",
+                           "misaligned"},
+                    Change{"DestinationBehindTheEnd", "[%r42], [%rd8]", "[%r42+1048576], [%rd8]",
+                           "needs 16 bytes of the block's shared memory"}),
     [](const auto &info) { return std::string(info.param.name); });
 
 // --- TMA, mbarriers, wgmma; a producer warp and a consumer warpgroup

@@ -13,15 +13,16 @@ enum : uint32_t { kIgnoresSource = 1, kHasSourceSize = 2, kIncrements = 4 };
 void destinationsOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, LaneMask lanes) {
   const auto *given = warp.lanes<uint64_t>(instruction.operands[0]);
   uint32_t bytes = copy.bytes;
-  uint64_t begin = kSharedBase, end = warp.block.sharedEnd;
-  LaneMask plain = maskOf([=](int lane) {
-    uint64_t address = given[lane];
-    return address >= begin && address + bytes <= end && (address & (bytes - 1)) == 0;
-  });
+  uint64_t first = kSharedBase, last = warp.block.sharedEnd - bytes, unusual = 0;
   VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    copy.to[lane] = static_cast<uint32_t>(given[lane]);
-  forLanes(lanes & ~plain, [&](int lane) {
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    uint64_t address = given[lane];
+    copy.to[lane] = static_cast<uint32_t>(address);
+    unusual |= uint64_t{address < first} | uint64_t{address > last} | (address & (bytes - 1));
+  }
+  if (!unusual) [[likely]]
+    return;
+  forLanes(lanes, [&](int lane) {
     copy.to[lane] = sharedAddress(warp.block, lane, given[lane], bytes);
     if (copy.to[lane] % bytes)
       faultMisaligned(LaneMask{1} << lane, given, bytes);
@@ -53,6 +54,14 @@ LaneMask sourcesOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, 
     return lanes;
   }
   const uint32_t *sizes = warp.lanes<uint32_t>(instruction.operands[2]);
+  uint32_t differences = 0;
+  VGPU_LANES
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    to[lane] = static_cast<uint8_t>(sizes[lane]);
+    differences |= sizes[lane] ^ bytes;
+  }
+  if (!differences) [[likely]]
+    return lanes;
   if (LaneMask wrong = lanes & maskOf([=](int lane) { return sizes[lane] > bytes; })) {
     int lane = std::countr_zero(wrong);
     throw Fault(FindingKind::InvalidInstruction,
@@ -60,13 +69,10 @@ LaneMask sourcesOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy, 
                     std::to_string(bytes) + " of the copy",
                 lane);
   }
-  VGPU_LANES
-  for (int lane = 0; lane < kWarpSize; ++lane)
-    to[lane] = static_cast<uint8_t>(sizes[lane]);
   return lanes & maskOf([=](int lane) { return sizes[lane] != 0; });
 }
 
-/// operands: destination, source, size of the source or predicate to ignore it
+/// From the addresses of operand 1, checked.
 void readSources(Warp &warp, const Instruction &instruction, AsyncCopy &copy, LaneMask reads) {
   if (usualLoadApart(warp, instruction, 1, reads, copy.from.data()))
     return;
@@ -75,6 +81,7 @@ void readSources(Warp &warp, const Instruction &instruction, AsyncCopy &copy, La
   std::copy(std::begin(source.addresses), std::end(source.addresses), copy.from.begin());
 }
 
+/// operands: destination, source, size of the source or predicate to ignore it
 Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   AsyncCopy &copy = asynchronyOf(warp).newCopy(warp);
   copy.instruction = &instruction;

@@ -215,6 +215,80 @@ TEST_F(StreamRaces, TheHostOrdersThem) {
   EXPECT_EQ(takeFindings(), "[]");
 }
 
+// Reads of memory that nobody writes to meanwhile are looked at only if somebody does.
+class ScatteredStreamReads : public StreamRaces {
+protected:
+  /// Each lane reads a word, 20 bytes behind that of the lane before.
+  static constexpr const char *kReads = R"(
+    .version 8.0
+    .target sm_80
+    .address_size 64
+    .visible .entry reads(.param .u64 data)
+    {
+      .reg .b32 %r<4>;
+      .reg .b64 %rd<4>;
+      mov.u32 %r0, %tid.x;
+      mul.wide.u32 %rd0, %r0, 20;
+      ld.param.u64 %rd1, [data];
+      add.u64 %rd1, %rd1, %rd0;
+      ld.global.u32 %r1, [%rd1];
+      ret;
+    })";
+
+  void SetUp() override {
+    StreamRaces::SetUp();
+    reads = kernel(loadText(kReads), "reads");
+  }
+  CUresult readIn(CUstream stream, const Buffer<unsigned> &data) {
+    CUdeviceptr address = data.address;
+    void *parameters[] = {&address};
+    return cuLaunchKernel(reads, 1, 1, 1, 32, 1, 1, 0, stream, parameters, nullptr);
+  }
+
+  CUfunction reads = nullptr;
+};
+
+TEST_F(ScatteredStreamReads, AreOrderedByEventsOnly) {
+  for (bool isOrdered : {true, false}) {
+    Buffer<unsigned> data(192);
+    data.clear();
+    GPU_CHECK(readIn(streams[0], data));
+    if (isOrdered) {
+      GPU_CHECK(cuEventRecord(event, streams[0]));
+      GPU_CHECK(cuStreamWaitEvent(streams[1], event, 0));
+    }
+    GPU_CHECK(launchIn(streams[1], data));
+    GPU_CHECK(cuCtxSynchronize());
+    std::string found = takeFindings();
+    if (isOrdered) {
+      EXPECT_EQ(found, "[]");
+      continue;
+    }
+    // Whichever of the kernels was executed last is told.
+    json findings = json::parse(found);
+    ASSERT_EQ(findings.size(), 1u);
+    EXPECT_EQ(findings[0]["kind"], "race");
+    EXPECT_EQ(findings[0]["severity"], "error");
+    bool isRead = findings[0]["kernel"] == "reads";
+    std::string other = findings[0]["other"];
+    EXPECT_NE(other.find(isRead ? "kernel all_blocks" : "kernel reads"), std::string::npos)
+        << other;
+    EXPECT_NE(other.find(", lane 0"), std::string::npos) << other;
+  }
+}
+
+TEST_F(ScatteredStreamReads, DoNotRaceWithTheHost) {
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    Buffer<unsigned> data(192);
+    data.clear();
+    GPU_CHECK(readIn(streams[0], data));
+    GPU_CHECK(cuMemsetD8Async(data.address, 1, 192 * 4, streams[0]));
+    GPU_CHECK(readIn(streams[0], data));
+    data.get();
+  }
+  EXPECT_EQ(takeFindings(), "[]");
+}
+
 // Two branches of a graph that was captured from two streams.
 TEST_F(StreamRaces, BranchesOfGraphs) {
   Buffer<unsigned> out(192);

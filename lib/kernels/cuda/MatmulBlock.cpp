@@ -34,8 +34,9 @@ Value MatmulBlock::isPast() {
 }
 
 /// Blocks are numbered by group, then by part of the matrix, then by rows:
-/// those that read the same weights run at the same time. Returns whether
-/// there is work for this one.
+/// those that read the same weights run at the same time. Those of a group have
+/// equally many rows, but for the last: so they stay together, and what one has
+/// read is in the cache for the others. Returns whether there is work for this one.
 Value MatmulBlock::find() {
   Value isFound, start, from, to;
   if (matmul.hasOffsets) {
@@ -44,15 +45,18 @@ Value MatmulBlock::find() {
     group = start = from = b.i32(0);
     to = totalRows;
   }
-  Value rowTiles = b.ceilDivided(b.sub(to, from), tokens);
+  Value rows = b.sub(to, from), rowTiles = b.ceilDivided(rows, tokens);
   if (!matmul.hasOffsets)
     isFound = b.less(block, b.mul(rowTiles, b.i32(parts)));
   // Not divided by zero where nothing is found.
   rowTiles = b.max(rowTiles, b.i32(1));
   Value index = b.sub(block, start);
   part = arith::DivUIOp::create(b, index, rowTiles);
-  firstRow = b.add(from, b.mul(arith::RemUIOp::create(b, index, rowTiles), b.i32(tokens)));
-  rowCount = b.min(b.sub(to, firstRow), b.i32(tokens));
+  Value each = b.i32(tokens);
+  if (matmul.hasOffsets)
+    each = arith::DivUIOp::create(b, b.sub(b.add(rows, rowTiles), b.i32(1)), rowTiles);
+  firstRow = b.add(from, b.mul(arith::RemUIOp::create(b, index, rowTiles), each));
+  rowCount = b.min(b.sub(to, firstRow), each);
   return isFound;
 }
 

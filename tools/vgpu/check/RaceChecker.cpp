@@ -382,7 +382,7 @@ void RaceChecker::asyncRead(Warp &warp, LaneMask lanes, const Instruction &instr
 /// As the issuing lane's own access; a reduction is atomic.
 void RaceChecker::bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t address,
                              uint32_t bytes) {
-  uint64_t addresses[kWarpSize] = {};
+  uint64_t addresses[kWarpSize]; // of the others nobody asks
   addresses[lane] = address;
   bool isAtomic = kind == AccessKind::Atomic;
   MemoryAccess access{{kind, isAtomic ? Order::Relaxed : Order::Weak,

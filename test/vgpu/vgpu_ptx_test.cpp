@@ -2,6 +2,7 @@
 // reconvergence points.
 #include "exec/Selectors.h"
 #include "program/Decoder.h"
+#include "program/RegisterPlaces.h"
 #include "ptx/Parser.h"
 
 #include <gtest/gtest.h>
@@ -120,6 +121,78 @@ TEST(Ptx, LanesThatOnlyLeaveNeverMeet) {
   auto module = parse(".visible .entry f() {\n.reg .pred %p;\n@%p bra A;\nexit;\nA: exit;\n}\n");
   auto program = decodeKernel(*module, "f");
   EXPECT_EQ(program->functions[0]->code[0].reconvergence, Function::kNever);
+}
+
+/// Where the registers of a kernel of one text live, by their numbers.
+class Places {
+public:
+  explicit Places(const std::string &body)
+      : module(parse(".visible .entry f() {\n.reg .pred %p;\n.reg .b32 %r<9>;\n"
+                     ".reg .b64 %d<9>;\n" +
+                     body + "ret;\n}\n")),
+        places(shareRegisters(*module->function("f"))) {}
+
+  uint32_t count() const { return places.end / kWarpSize; } ///< as 32-bit registers
+  int32_t of(const std::string &name) const {
+    const auto &registers = module->function("f")->registers;
+    for (size_t index = 0; index < registers.size(); ++index)
+      if (registers[index].name == name)
+        return places.words[index];
+    return -1;
+  }
+
+private:
+  std::unique_ptr<ptx::Module> module;
+  RegisterPlaces places;
+};
+
+TEST(Ptx, RegistersOutOfUseGiveTheirPlacesAway) {
+  Places places("mov.b32 %r1, 1;\nadd.s32 %r2, %r1, 1;\nadd.s32 %r3, %r2, 1;\n"
+                "add.s32 %r4, %r3, %r2;\n");
+  EXPECT_EQ(places.of("%r3"), places.of("%r1"));
+  EXPECT_EQ(places.count(), 3u); // an instruction may write before it has read everything
+}
+
+TEST(Ptx, WidthsShareNoPlaces) {
+  Places places("mov.b64 %d1, 1;\nmov.b64 {%r1, %r2}, %d1;\nmov.b32 %r3, %r1;\n");
+  EXPECT_EQ(places.count(), 2u + 2u);
+}
+
+// %r1 is not mentioned after the loop's middle, but read when it comes again; %r2 is
+// written in every pass before it is read.
+TEST(Ptx, LoopsKeepWhatTheyCarry) {
+  Places places("mov.b32 %r1, 0;\nLOOP: mov.b32 %r2, %r1;\nadd.s32 %r1, %r2, 1;\n"
+                "mov.b32 %r3, 2;\nsetp.lt.s32 %p, %r3, 3;\n@%p bra LOOP;\n"
+                "mov.b32 %r4, 1;\n");
+  EXPECT_EQ(places.count(), 2u);
+  EXPECT_EQ(places.of("%r3"), places.of("%r2"));
+  EXPECT_EQ(places.of("%r4"), places.of("%r1"));
+}
+
+// %r2 keeps its value where the guard or the branch does not hold.
+TEST(Ptx, GuardedWritesMayLeaveWhatWasThere) {
+  for (const char *write : {"@%p mov.b32 %r2, 1;\n", "@%p bra L;\nmov.b32 %r2, 1;\nL: "}) {
+    Places places("mov.b32 %r1, 1;\nadd.s32 %r3, %r1, 1;\n" + std::string(write) +
+                  "mov.b32 %r4, %r2;\n");
+    for (const char *other : {"%r1", "%r3", "%r4"})
+      EXPECT_NE(places.of("%r2"), places.of(other)) << write << other;
+  }
+}
+
+TEST(Ptx, TablesOfBranchesLeadToAllTheirTargets) {
+  Places places("mov.b32 %r1, 1;\nmov.b32 %r2, 2;\nmov.b32 %r3, 0;\n"
+                "T: .branchtargets A, B;\nbrx.idx %r3, T;\n"
+                "A: mov.b32 %r4, 1;\nmov.b32 %r5, %r1;\nret;\nB: mov.b32 %r6, 1;\n"
+                "mov.b32 %r7, %r2;\n");
+  EXPECT_NE(places.of("%r4"), places.of("%r1"));
+  EXPECT_NE(places.of("%r6"), places.of("%r2"));
+}
+
+// The address of an indirect call without results is its first operand.
+TEST(Ptx, CallsReadWhatTheyCall) {
+  Places places("P: .callprototype _ (.param .b32 a);\nmov.b64 %d1, 16;\nmov.b64 %d2, 1;\n"
+                "{ .param .b32 x;\nst.param.b32 [x], 1;\ncall %d1, (x), P; }\n");
+  EXPECT_NE(places.of("%d2"), places.of("%d1"));
 }
 
 TEST(Ptx, TraitsTellOfCommunication) {

@@ -1,6 +1,7 @@
 #include "program/Decoder.h"
 
 #include "program/ControlFlow.h"
+#include "program/RegisterPlaces.h"
 #include "program/Requirements.h"
 
 #include <algorithm>
@@ -101,6 +102,12 @@ void layOutParameters(Program &program) {
   }
 }
 
+bool usesWarpgroups(const ptx::Function &function) {
+  return std::any_of(
+      function.instructions.begin(), function.instructions.end(),
+      [](const ptx::Instruction &instruction) { return instruction.opcode == "wgmma"; });
+}
+
 } // namespace
 
 uint64_t functionAddress(const ptx::Module &module, std::string_view name) {
@@ -155,16 +162,29 @@ FunctionBuilder::FunctionBuilder(const ptx::Module &module, const ptx::Function 
   placeVariables();
 }
 
+/// Of parameters, and of operations that are in flight, places have a meaning of their own.
 void FunctionBuilder::placeRegisters() {
-  for (const ptx::Register &declared : source.registers)
-    registerWords.push_back(scratch(declared.type).word >> (declared.type == Type::Pred));
+  bool share = source.isKernel && !usesWarpgroups(source);
+  if (share) {
+    RegisterPlaces places = shareRegisters(source);
+    registerWords = std::move(places.words);
+    function.registerWords = places.end;
+  }
+  registerWords.resize(source.registers.size());
+  for (size_t index = 0; index < registerWords.size(); ++index) {
+    Type type = source.registers[index].type;
+    if (type == Type::Pred)
+      registerWords[index] = scratch(type).word / 2;
+    else if (!share)
+      registerWords[index] = scratch(type).word;
+  }
 }
 
 Operand FunctionBuilder::scratch(Type type) {
   if (type == Type::Pred)
     return {static_cast<int32_t>(function.predicates++) * 2};
   int32_t word = static_cast<int32_t>(function.registerWords);
-  function.registerWords += kWarpSize * std::max(1, ptx::sizeOf(type) / 4);
+  function.registerWords += vgpu::registerWords(type);
   return {word};
 }
 

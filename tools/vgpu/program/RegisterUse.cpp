@@ -52,7 +52,9 @@ RegisterUse registerUse(const ptx::Instruction &instruction, const ptx::Function
   use.kind = kindOf(instruction);
   for (size_t number = 0; number < instruction.operands.size(); ++number) {
     const ptx::Operand &operand = instruction.operands[number];
-    bool isWritten = number == 0 && operand.kind != Kind::Address && !writesNothing(instruction);
+    bool isResult = operand.kind != Kind::Address &&
+                    (instruction.opcode != "call" || operand.kind == Kind::List);
+    bool isWritten = number == 0 && isResult && !writesNothing(instruction);
     collect(operand, function, words, isWritten ? use.writes : use.reads);
   }
   return use;

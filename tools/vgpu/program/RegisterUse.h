@@ -1,6 +1,6 @@
 #pragma once
-// What registers an instruction reads and writes: for kernels whose registers
-// may be in use by asynchronous operations.
+// What registers an instruction reads and writes: to know from where to where they are
+// in use, also by asynchronous operations.
 
 #include "ptx/Syntax.h"
 

@@ -88,8 +88,8 @@ struct Layout {
     uint64_t end = 0;
     auto place = [&](StringRef name, StringRef dtype, json::Array shape, uint64_t bytes) {
       tensors[name.str()] = json::Object{{"dtype", dtype},
-                                   {"shape", std::move(shape)},
-                                   {"data_offsets", json::Array{end, end + bytes}}};
+                                         {"shape", std::move(shape)},
+                                         {"data_offsets", json::Array{end, end + bytes}}};
       end += bytes;
     };
     for (const WeightSpec &weight : weights) {

@@ -8,24 +8,42 @@ namespace {
 
 class AttentionLaunches : public testing::Test {
 protected:
-  /// Few keys are masked. The last row sees all keys, the first ones some; others see
-  /// none, for they only have to be many.
+  /// The last row sees all keys, the first ones some; others see none, for they only
+  /// have to be many.
   std::vector<Array> inputs(const Form &form, const Sizes &s, moec_element_type type) {
     constexpr int64_t kSome = 12;
-    Array mask = randomIntegers(random, {s.batch, 1, s.queries, s.keys}, 0, 7, MOEC_BOOL);
-    for (double &value : mask.values)
-      value = value != 0;
     Array lengths = randomIntegers(random, {s.batch}, s.keys / 2, s.keys);
     Array offsets = randomIntegers(random, {s.batch}, s.keys / 4, s.keys - s.keys / 4);
     for (int64_t row = kSome; row < s.batch; ++row)
       lengths.at({row}) = offsets.at({row}) = 0;
     lengths.at({s.batch - 1}) = s.keys;
     offsets.at({s.batch - 1}) = std::max<int64_t>(s.keys - s.queries, 0);
+    return inputs(form, s, type, lengths, offsets);
+  }
+  /// Few keys are masked.
+  std::vector<Array> inputs(const Form &form, const Sizes &s, moec_element_type type,
+                            const Array &lengths, const Array &offsets) {
+    Array mask = randomIntegers(random, {s.batch, 1, s.queries, s.keys}, 0, 7, MOEC_BOOL);
+    for (double &value : mask.values)
+      value = value != 0;
     return form.inputs(randomArray(random, {s.batch, s.queries, s.heads, s.depth}, type),
                        randomArray(random, {s.batch, s.kvHeads, s.keys, s.depth}, type),
                        randomArray(random, {s.batch, s.kvHeads, s.keys, s.valueDepth}, type),
                        randomArray(random, {1, s.heads, 1, std::max<int64_t>(s.keys - 2, 0)}, type),
                        mask, randomArray(random, {s.heads}, type), lengths, offsets);
+  }
+
+  /// What the first row sees ends with a chunk. The last one's window begins where
+  /// its keys end, or else its last query sees whole chunks alone.
+  std::vector<Array> atBorders(const Form &form, const Sizes &s, moec_element_type type) {
+    const int64_t last = s.batch - 1, behind = form.right + s.queries;
+    Array lengths = zeros({s.batch}, MOEC_I64), offsets = lengths;
+    lengths.at({0}) = s.keys / form.chunk * form.chunk;
+    offsets.at({0}) = s.keys - s.queries;
+    lengths.at({last}) = form.left < 0 ? s.keys : s.keys / 4;
+    offsets.at({last}) =
+        form.left < 0 ? llvm::alignTo(behind, form.chunk) - behind : s.keys / 4 + form.left;
+    return inputs(form, s, type, lengths, offsets);
   }
 
   /// Some columns of some values are not finite.
@@ -36,12 +54,13 @@ protected:
     return inputs;
   }
 
-  /// Prefills, a token after one if rows are few, values that are not finite, and no
-  /// keys at all.
+  /// Ends of chunks, prefills, values that are not finite, a token after the prefills
+  /// if rows are few, and no keys at all.
   void attend(Form form, const Sizes &sizes, const char *name, moec_element_type type) {
     form = withSizes(form, sizes);
     form.type = name;
-    std::vector<std::vector<Array>> launches;
+    // The first finds memory that no launch before has written.
+    std::vector<std::vector<Array>> launches{atBorders(form, sizes, type)};
     for (int i = 0; i < 4; ++i)
       launches.push_back(inputs(form, sizes, type));
     launches.push_back(infinite(inputs(form, sizes, type), sizes));
@@ -67,9 +86,10 @@ TEST_F(AttentionLaunches, OfOddWidths) {
   attend({.bias = true, .lengths = true, .offsets = true, .left = 70, .right = 9, .softcap = 5},
          {2, 6, 6, 2, 150, 21, 13}, "bf16", MOEC_BF16);
 }
+/// So many queries that each key of a chunk is the last that a row sees.
 TEST_F(AttentionLaunches, InBf16) {
   attend({.sink = true, .lengths = true, .offsets = true, .left = 90, .right = 0},
-         {2, 20, 6, 2, 150, 40, 72}, "bf16", MOEC_BF16);
+         {2, 31, 6, 2, 150, 40, 72}, "bf16", MOEC_BF16);
 }
 /// More chunks than lanes that find their weights, and chunks that no tile of keys
 /// fills.

@@ -39,8 +39,8 @@ std::string hex(uint64_t value) {
 
 } // namespace
 
-Allocation checkEachGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes,
-                           const uint64_t *addresses, uint32_t bytes, AccessKind kind) {
+Allocation checkEachGlobal(Warp &warp, LaneMask lanes, const uint64_t *addresses, uint32_t bytes,
+                           AccessKind kind) {
   const DeviceMemory &memory = warp.block.machine.memory;
   Allocation allocation, first;
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {

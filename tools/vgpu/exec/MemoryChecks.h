@@ -8,8 +8,8 @@ namespace vgpu {
 
 /// Global addresses that are not all in one known allocation: checks each lane,
 /// or throws. Returns the allocation of the first lane.
-Allocation checkEachGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes,
-                           const uint64_t *addresses, uint32_t bytes, AccessKind kind);
+Allocation checkEachGlobal(Warp &warp, LaneMask lanes, const uint64_t *addresses, uint32_t bytes,
+                           AccessKind kind);
 
 [[noreturn]] void faultMisaligned(LaneMask lanes, const uint64_t *addresses, uint32_t bytes);
 [[noreturn]] void faultShared(const Block &block, LaneMask lanes, const uint64_t *addresses,

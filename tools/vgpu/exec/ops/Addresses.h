@@ -121,11 +121,10 @@ inline void groupLanes(Accessed &accessed, LaneMask lanes, LaneMask begins) {
   for (int lane = 0; lane < kWarpSize; lane += period)
     repeats |= LaneMask{1} << lane;
   AddressGroups &groups = accessed.groups;
-  auto end = static_cast<int>(period);
   for (LaneMask rest = begins & kAllLanes >> (kWarpSize - period); rest;) {
     int lane = std::countr_zero(rest);
     rest &= rest - 1;
-    int next = rest ? std::countr_zero(rest) : end;
+    int next = rest ? std::countr_zero(rest) : period;
     LaneMask together = (kAllLanes >> (kWarpSize - (next - lane)) << lane) * repeats & lanes;
     groups.lanes[groups.count] = together;
     groups.first[groups.count] = static_cast<uint8_t>(std::countr_zero(together));

@@ -59,12 +59,12 @@ BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t 
 
 /// Checks a range of global memory, as an access of this lane. `known` is the
 /// allocation that the copy met last.
-void checkGlobal(Warp &warp, const Instruction &instruction, int lane, uint64_t address,
-                 uint32_t bytes, AccessKind kind, Allocation &known) {
+void checkGlobal(Warp &warp, int lane, uint64_t address, uint32_t bytes, AccessKind kind,
+                 Allocation &known) {
   if (!known.contains(address, bytes)) {
     uint64_t addresses[kWarpSize];
     addresses[lane] = address;
-    known = checkEachGlobal(warp, instruction, LaneMask{1} << lane, addresses, bytes, kind);
+    known = checkEachGlobal(warp, LaneMask{1} << lane, addresses, bytes, kind);
   }
   const DeviceMemory &memory = warp.block.machine.memory;
   for (uint32_t byte = 0; kind == AccessKind::Load && byte < bytes; byte += 64)
@@ -102,7 +102,7 @@ Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
                   "the global address of a bulk copy must be a multiple of 16", lane, global);
     BulkCopy copy = newCopy(warp, instruction, lane, bytes, 16);
     Allocation known;
-    checkGlobal(warp, instruction, lane, global, bytes, accessOf(copy.kind), known);
+    checkGlobal(warp, lane, global, bytes, accessOf(copy.kind), known);
     copy.pieces.push_back({copy.range.begin, bytes, global});
     asynchronyOf(warp).issue(std::move(copy));
   });
@@ -172,16 +172,16 @@ void addPiece(const BoxRow &row, uint32_t begin, uint32_t end, uint64_t global, 
     copy.pieces.push_back({copy.range.begin + row.offset + begin, end - begin, global});
 }
 
-void addBox(Warp &warp, const Instruction &instruction, const TensorMap &map,
-            const Coordinates &corner, const Coordinates &offset, BulkCopy &copy) {
+void addBox(Warp &warp, const TensorMap &map, const Coordinates &corner, const Coordinates &offset,
+            BulkCopy &copy) {
   bool isLoad = copy.kind == BulkCopy::Kind::Load;
   Allocation known;
   copy.swizzle = map.swizzle;
   copy.pieces.reserve(map.boxBytes() / (map.box[0] * map.elementBytes()));
   auto addRow = [&](const BoxRow &row) {
     if (row.validBegin < row.validEnd)
-      checkGlobal(warp, instruction, copy.lane, row.address, row.validEnd - row.validBegin,
-                  accessOf(copy.kind), known);
+      checkGlobal(warp, copy.lane, row.address, row.validEnd - row.validBegin, accessOf(copy.kind),
+                  known);
     if (isLoad)
       addPiece(row, 0, row.validBegin, 0, copy);
     addPiece(row, row.validBegin, row.validEnd, row.address, copy);
@@ -230,7 +230,7 @@ Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
               std::to_string(patternOf(map.swizzle)),
           copy.range.begin);
     copy.fill = fillOf(map);
-    addBox(warp, instruction, map, corner, offset, copy);
+    addBox(warp, map, corner, offset, copy);
     asynchronyOf(warp).issue(std::move(copy));
   });
   return Step::Next;

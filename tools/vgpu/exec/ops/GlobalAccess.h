@@ -46,7 +46,7 @@ inline void accessGlobal(Warp &warp, const Instruction &instruction, LaneMask la
   bool isKnown = extent.low >= known.begin && extent.high + bytes <= known.end &&
                  (kind == AccessKind::Load || !known.isReadOnly);
   if (!isKnown)
-    known = checkEachGlobal(warp, instruction, lanes, accessed.addresses, bytes, kind);
+    known = checkEachGlobal(warp, lanes, accessed.addresses, bytes, kind);
   if (memory.isTracked(extent.low) && memory.isTracked(extent.high)) {
     bool areWritten = true;
     eachRun(accessed.runs, lanes, bytes, [&](int lane, uint32_t count) {

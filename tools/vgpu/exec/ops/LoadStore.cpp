@@ -407,7 +407,7 @@ Step discard(Warp &warp, const Instruction &instruction, LaneMask lanes) {
                   "the address must be a multiple of " + std::to_string(bytes), lane,
                   addresses[lane]);
   });
-  checkEachGlobal(warp, instruction, lanes, addresses, bytes, AccessKind::Store);
+  checkEachGlobal(warp, lanes, addresses, bytes, AccessKind::Store);
   DeviceMemory &memory = warp.block.machine.memory;
   forLanes(lanes, [&](int lane) {
     if (memory.isTracked(addresses[lane]))

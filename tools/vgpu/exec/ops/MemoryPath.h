@@ -48,8 +48,7 @@ inline void accessGeneric(Warp &warp, const Instruction &instruction, LaneMask l
     else if (window == 3 && kind == AccessKind::Load)
       accessParameters(warp, instruction, some, part);
     else
-      checkEachGlobal(warp, instruction, some, accessed.addresses, instruction.memory.bytes(),
-                      kind);
+      checkEachGlobal(warp, some, accessed.addresses, instruction.memory.bytes(), kind);
     accessed.local |= part.local;
     forLanes(some, [&](int lane) {
       accessed.addresses[lane] = part.addresses[lane];

@@ -37,12 +37,13 @@ protected:
   /// its keys end, or else its last query sees whole chunks alone.
   std::vector<Array> atBorders(const Form &form, const Sizes &s, moec_element_type type) {
     const int64_t last = s.batch - 1, behind = form.right + s.queries;
+    const int64_t wholeChunks = s.keys / form.chunk * form.chunk, quarter = s.keys / 4;
     Array lengths = zeros({s.batch}, MOEC_I64), offsets = lengths;
-    lengths.at({0}) = s.keys / form.chunk * form.chunk;
+    lengths.at({0}) = wholeChunks;
     offsets.at({0}) = s.keys - s.queries;
-    lengths.at({last}) = form.left < 0 ? s.keys : s.keys / 4;
+    lengths.at({last}) = form.left < 0 ? s.keys : quarter;
     offsets.at({last}) =
-        form.left < 0 ? llvm::alignTo(behind, form.chunk) - behind : s.keys / 4 + form.left;
+        form.left < 0 ? llvm::alignTo(behind, form.chunk) - behind : quarter + form.left;
     return inputs(form, s, type, lengths, offsets);
   }
 

@@ -143,18 +143,6 @@ uint32_t valueOf(Form form, Parts from, uint32_t a, uint32_t b, uint32_t c) {
   return combined(form, sum, parts, written, c);
 }
 
-/// operands: d, a, b, c
-Step video(Warp &warp, const Instruction &instruction, LaneMask lanes) {
-  const auto *a = warp.lanes<uint32_t>(instruction.operands[1]);
-  const auto *b = warp.lanes<uint32_t>(instruction.operands[2]);
-  const auto *c = warp.lanes<uint32_t>(instruction.operands[3]);
-  auto *to = warp.lanes<uint32_t>(instruction.operands[0]);
-  auto form = std::bit_cast<Form>(instruction.modifiers);
-  auto from = std::bit_cast<Parts>(instruction.immediate);
-  forLanes(lanes, [&](int lane) { to[lane] = valueOf(form, from, a[lane], b[lane], c[lane]); });
-  return Step::Next;
-}
-
 // --- vmad: a product and a sum, which may be shifted
 
 /// Of `modifiers`.
@@ -175,12 +163,13 @@ uint32_t valueOf(MultiplyForm form, Parts from, uint32_t a, uint32_t b, uint32_t
   return static_cast<uint32_t>(form.saturates ? saturated(result, 32, form.isSigned()) : result);
 }
 
-Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+/// operands: d, a, b, c
+template <class Form> Step evaluate(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   const auto *a = warp.lanes<uint32_t>(instruction.operands[1]);
   const auto *b = warp.lanes<uint32_t>(instruction.operands[2]);
   const auto *c = warp.lanes<uint32_t>(instruction.operands[3]);
   auto *to = warp.lanes<uint32_t>(instruction.operands[0]);
-  auto form = std::bit_cast<MultiplyForm>(instruction.modifiers);
+  auto form = std::bit_cast<Form>(instruction.modifiers);
   auto from = std::bit_cast<Parts>(instruction.immediate);
   forLanes(lanes, [&](int lane) { to[lane] = valueOf(form, from, a[lane], b[lane], c[lane]); });
   return Step::Next;
@@ -311,7 +300,7 @@ template <Op op> Handler selectOne(Decoding &decoding) {
   parts.b[d.number] = static_cast<uint8_t>(32 / b.bits + b.number);
   decoding.out.modifiers = std::bit_cast<uint32_t>(form);
   decoding.out.immediate = std::bit_cast<int64_t>(parts);
-  return video;
+  return evaluate<Form>;
 }
 
 template <Op op, int count> Handler selectMany(Decoding &decoding) {
@@ -326,7 +315,7 @@ template <Op op, int count> Handler selectMany(Decoding &decoding) {
   selectParts(decoding, 2, count, count, parts.b);
   decoding.out.modifiers = std::bit_cast<uint32_t>(form);
   decoding.out.immediate = std::bit_cast<int64_t>(parts);
-  return video;
+  return evaluate<Form>;
 }
 
 Handler selectMultiply(Decoding &decoding) {
@@ -348,7 +337,7 @@ Handler selectMultiply(Decoding &decoding) {
   parts.b[0] = b.number;
   decoding.out.modifiers = std::bit_cast<uint32_t>(form);
   decoding.out.immediate = std::bit_cast<int64_t>(parts);
-  return multiply;
+  return evaluate<MultiplyForm>;
 }
 
 } // namespace

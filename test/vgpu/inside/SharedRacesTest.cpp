@@ -99,12 +99,13 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
   Granules granules(granuleBytes);
   int conflicts = 0, atOnce = 0, rowsAtOnce = 0;
   for (uint32_t step = 1; step < 3000; ++step) {
-    uint32_t warp = below(kWarps), choice = below(5);
+    uint32_t warp = below(kWarps), choice = below(6);
     if (choice == 0)
       clocks.warpSync(warp, kAllLanes);
-    if (choice == 1) {
+    if (choice <= 2 && choice > 0) { // by all warps, or by all but one
       for (uint32_t each = 0; each < kWarps; ++each)
-        clocks.barrierArrive(each, kAllLanes, 0, true);
+        if (choice == 1 || each != warp)
+          clocks.barrierArrive(each, kAllLanes, 0, true);
       clocks.barrierComplete(0);
     }
     uint64_t addresses[kWarpSize];
@@ -146,7 +147,7 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SharedRacesAtRandom,
-                         testing::Combine(testing::Range(0, 4), testing::Values(1u, 2u, 4u)));
+                         testing::Combine(testing::Range(0, 8), testing::Values(1u, 2u, 4u)));
 
 } // namespace
 } // namespace vgpu

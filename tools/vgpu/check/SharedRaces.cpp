@@ -42,7 +42,7 @@ void SharedRaces::recordWrite(uint32_t granule, int lane, const Access &now) {
   }
   uint32_t writer = writerOf(now.warp, static_cast<uint32_t>(lane), kByFour, now.strength);
   splitWrites[granule] = {now.epoch, writer, now.line, 0};
-  quad.time = now.epoch;
+  quad.time = std::max(quad.time, now.epoch); // warps have times of their own
 }
 
 void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now) {
@@ -62,7 +62,9 @@ void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now
   if (before)
     least = std::min(least, read.line & 3);
   read = {now.epoch, before | lanes, now.line << 2 | least, kByFour};
-  quad.time = writes[granule / kTogether].lastRead = now.epoch;
+  quad.time = now.epoch;
+  Time &lastRead = writes[granule / kTogether].lastRead;
+  lastRead = std::max(lastRead, now.epoch);
 }
 
 /// Records a weak access to a whole quad. False, with nothing done, if it is in doubt.
@@ -164,7 +166,7 @@ bool SharedRaces::touchRows(std::span<const uint32_t> addresses, Access now) {
       Read &own = now.reads[quad];
       LaneMask earlier = own.lanes & -LaneMask{own.time > now.ownKnown};
       own = {now.epoch, earlier | itself, now.line << 2, kByFour};
-      writes[quad].lastRead = now.epoch;
+      writes[quad].lastRead = std::max(writes[quad].lastRead, now.epoch);
     }
     itself <<= 1;
   }
@@ -280,7 +282,8 @@ void SharedRaces::notePages(const LaneAccess &access, const Access &now) {
   eachAddress(access.groups, access.lanes, [&](int lane, LaneMask) {
     auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
     Page &page = pages[address / kPageBytes];
-    (now.writes ? page.write : page.read) = now.epoch;
+    Time &newest = now.writes ? page.write : page.read;
+    newest = std::max(newest, now.epoch);
   });
 }
 

@@ -199,7 +199,7 @@ private:
   if (own->time > now.ownKnown)
     lanes |= own->lanes;
   *own = {now.epoch, lanes, now.line << 2, shape};
-  written.lastRead = now.epoch;
+  written.lastRead = std::max(written.lastRead, now.epoch);
 }
 
 [[gnu::always_inline]] inline bool SharedRaces::touch(uint32_t address, uint32_t each,

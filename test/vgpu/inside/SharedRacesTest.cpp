@@ -74,18 +74,31 @@ protected:
 
   /// Lanes in order, one address, or addresses at random.
   void place(LaneAccess &access, uint64_t (&addresses)[kWarpSize]) {
-    uint32_t pattern = below(4), bytes = access.bytes;
-    uint64_t first = kSharedBase + below(kBytes - kWarpSize * bytes + 1) / bytes * bytes;
+    uint32_t pattern = below(5), bytes = access.bytes;
+    uint64_t first = kSharedBase + below(kBytes - (kWarpSize + 3) * bytes + 1) / bytes * bytes;
     if (below(2))
       first &= -uint64_t{16};
     for (uint32_t lane = 0; lane < kWarpSize; ++lane) {
       addresses[lane] = first + (pattern == 2 ? 0 : lane * bytes);
       if (pattern == 3)
         addresses[lane] = kSharedBase + below(kBytes / bytes) * bytes;
+      if (pattern == 4)
+        addresses[lane] += lane / 8 * bytes;
     }
     if (pattern == 1)
       access.lanes = static_cast<LaneMask>(random()) | 1;
     access.runs = pattern == 0 ? 1 : access.lanes;
+  }
+
+  static bool touchRows(SharedRaces &races, bool isLoad, const uint64_t (&addresses)[kWarpSize],
+                        uint32_t warp, uint32_t line, const BlockClocks &clocks) {
+    std::array<uint32_t, kWarpSize> rows;
+    std::copy(std::begin(addresses), std::end(addresses), rows.begin());
+    if (!isLoad)
+      return races.writeRows(rows, warp, line, clocks);
+    std::copy(rows.begin(), rows.end(), races.rowsToRead(warp, clocks));
+    auto [low, high] = std::minmax_element(rows.begin(), rows.end());
+    return races.readRows(kWarpSize, {*low, *high + 16}, warp, line, clocks);
   }
 
   std::mt19937 random{static_cast<uint32_t>(std::get<0>(GetParam()))};
@@ -95,9 +108,9 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
   uint32_t granuleBytes = std::get<1>(GetParam());
   Epochs epochs;
   BlockClocks clocks(0, epochs, 0, std::vector<LaneMask>(kWarps, kAllLanes));
-  SharedRaces races(kBytes, granuleBytes, kWarps, false);
+  SharedRaces races(kBytes, granuleBytes, kWarps);
   Granules granules(granuleBytes);
-  int conflicts = 0, atOnce = 0, rowsAtOnce = 0;
+  int conflicts = 0, atOnce = 0, rowsAtOnce[2] = {};
   for (uint32_t step = 1; step < 3000; ++step) {
     uint32_t warp = below(kWarps), choice = below(6);
     if (choice == 0)
@@ -132,10 +145,9 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
         access.isContiguous() && races.touch(static_cast<uint32_t>(addresses[0]), access.bytes,
                                              access.kind, warp, step, clocks);
     atOnce += isDone;
-    if (!isDone && isLoad && access.bytes == 16 && access.lanes == kAllLanes) {
-      std::vector<uint32_t> rows(std::begin(addresses), std::end(addresses));
-      isDone = races.touchRows(rows, warp, step, clocks);
-      rowsAtOnce += isDone;
+    if (!isDone && access.bytes == 16 && access.lanes == kAllLanes) {
+      isDone = touchRows(races, isLoad, addresses, warp, step, clocks);
+      rowsAtOnce[isLoad] += isDone;
     }
     if (!isDone)
       races.access(access, warp, step, clocks, heard);
@@ -143,7 +155,8 @@ TEST_P(SharedRacesAtRandom, AgreeWithWhatGranulesRemember) {
   }
   EXPECT_GT(conflicts, 100);
   EXPECT_GT(atOnce, 100);
-  EXPECT_GT(rowsAtOnce, 10);
+  EXPECT_GT(rowsAtOnce[true], 10);
+  EXPECT_GT(rowsAtOnce[false], 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SharedRacesAtRandom,

@@ -116,12 +116,11 @@ RaceChecker::BlockState &RaceChecker::stateOf(const Block &block) {
 std::unique_ptr<SharedRaces> RaceChecker::newShadow(const Block &block, uint32_t granuleBytes) {
   uint32_t bytes = block.sharedEnd - kSharedBase;
   auto warps = static_cast<uint32_t>(block.warps.size());
-  bool hasRanges = block.launch.program->traits.usesAsyncProxy;
   auto fitting = std::find_if(idleShadows.begin(), idleShadows.end(), [&](const auto &shadow) {
-    return shadow->fits(bytes, granuleBytes, warps, hasRanges);
+    return shadow->fits(bytes, granuleBytes, warps);
   });
   if (fitting == idleShadows.end())
-    return std::make_unique<SharedRaces>(bytes, granuleBytes, warps, hasRanges);
+    return std::make_unique<SharedRaces>(bytes, granuleBytes, warps);
   std::swap(*fitting, idleShadows.back());
   std::unique_ptr<SharedRaces> shadow = std::move(idleShadows.back());
   idleShadows.pop_back();

@@ -1,18 +1,20 @@
 #include "check/SharedRaces.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace vgpu {
-namespace {
 
-constexpr uint32_t kRowBytes = 16;
-
-} // namespace
-
-SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps, bool hasRanges)
+SharedRaces::SharedRaces(uint32_t bytes, uint32_t granuleBytes, uint32_t warps)
     : granuleBytes(granuleBytes), granules(countOf(bytes, granuleBytes)),
-      pages(hasRanges ? bytes / kPageBytes + 1 : 0), writes(new Write[granules / kTogether + 1]()),
-      reads(warps) {}
+      quadLog(std::countr_zero(kTogether * granuleBytes)), pageWrites(bytes / kPageBytes + 1),
+      pageReads(pageWrites.size()), writes(new Write[granules / kTogether + 1]()), reads(warps) {}
+
+void SharedRaces::reuse(Time now) {
+  birth = now;
+  for (Reads &of : reads)
+    of.logged = 0;
+}
 
 SharedRaces::Write SharedRaces::writeOf(uint32_t granule) const {
   Write write = writes[granule / kTogether];
@@ -41,8 +43,8 @@ void SharedRaces::recordWrite(uint32_t granule, int lane, const Access &now) {
     quad.writer = writerOf(0, 0, kSplit, Strength::Weak);
   }
   uint32_t writer = writerOf(now.warp, static_cast<uint32_t>(lane), kByFour, now.strength);
-  splitWrites[granule] = {now.epoch, writer, now.line, 0};
-  quad.time = std::max(quad.time, now.epoch); // warps have times of their own
+  splitWrites[granule] = {now.epoch, writer, now.line};
+  quad.time = std::max(quad.time, now.epoch);
 }
 
 void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now) {
@@ -63,18 +65,30 @@ void SharedRaces::recordRead(uint32_t granule, LaneMask lanes, const Access &now
     least = std::min(least, read.line & 3);
   read = {now.epoch, before | lanes, now.line << 2 | least, kByFour};
   quad.time = now.epoch;
-  Time &lastRead = writes[granule / kTogether].lastRead;
-  lastRead = std::max(lastRead, now.epoch);
+}
+
+/// As this, for a quad.
+void SharedRaces::recordQuad(uint32_t quad, LaneMask lanes, const Access &now) {
+  Read &own = now.reads[quad];
+  if (own.time <= now.ownKnown || own.shape == kByFour)
+    return record(writes[quad], &own, now, kByFour, 0, lanes);
+  for (uint32_t granule = quad * kTogether; granule < (quad + 1) * kTogether; ++granule)
+    recordRead(granule, lanes, now);
+}
+
+/// Whether a warp has read some of the quad, of what is recorded.
+bool SharedRaces::isReadSince(Time time, uint32_t quad) const {
+  return std::any_of(reads.begin(), reads.end(),
+                     [=](const Reads &of) { return of.quads && of.quads[quad].time > time; });
 }
 
 /// Records a weak access to a whole quad. False, with nothing done, if it is in doubt.
 [[gnu::always_inline]] inline bool SharedRaces::touchQuad(uint32_t quad, const Access &now,
                                                           Shape shape, uint32_t lane,
                                                           LaneMask lanes) {
-  Read *own = now.readsOf(quad);
-  if (!canTouch(writes[quad], own, now, shape)) [[unlikely]]
+  if (!canTouch(quad, now, shape)) [[unlikely]]
     return false;
-  record(writes[quad], own, now, shape, lane, lanes);
+  record(writes[quad], now.readsOf(quad), now, shape, lane, lanes);
   return true;
 }
 
@@ -87,7 +101,7 @@ inline bool SharedRaces::touchOne(uint32_t granule, const Access &now, int lane,
     recordRead(granule, lanes, now);
     return true;
   }
-  if (quad.lastRead > now.floor)
+  if (now.mayMeetReads && isReadSince(now.floor, granule / kTogether))
     return false;
   recordWrite(granule, lane, now);
   return true;
@@ -134,10 +148,9 @@ LaneMask SharedRaces::touchContiguous(uint32_t first, Access now, uint32_t each)
 /// which a look at the floor is not enough.
 LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Access now) {
   LaneMask inDoubt = 0;
-  uint32_t shift = static_cast<uint32_t>(std::countr_zero(granuleBytes * kTogether));
   for (; lanes; lanes &= lanes - 1) {
     int lane = std::countr_zero(lanes);
-    uint32_t quad = (static_cast<uint32_t>(addresses[lane]) - kSharedBase) >> shift;
+    uint32_t quad = firstQuadOf(static_cast<uint32_t>(addresses[lane]));
     LaneMask itself = LaneMask{1} << lane;
     if (!touchQuad(quad, now, kByFour, static_cast<uint32_t>(lane), itself) &&
         !touchGroup(quad * kTogether, now, kTogether, lane, itself)) [[unlikely]]
@@ -146,46 +159,84 @@ LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Acce
   return inDoubt;
 }
 
-/// Rows of so many quads each. As canTouch and record, but without branches: their
-/// records are far apart, and no load has to wait for what another finds.
-template <uint32_t quads>
-bool SharedRaces::touchRows(std::span<const uint32_t> addresses, Access now) {
-  auto firstOf = [](uint32_t address) { return (address - kSharedBase) / (kRowBytes / quads); };
+/// As canTouch and record, but without branches: the records are far apart, and no load
+/// has to wait for what another finds. Rows that do not ascend may be one.
+bool SharedRaces::writeRows(const std::array<uint32_t, kWarpSize> &rows, uint32_t warp,
+                            uint32_t line, const BlockClocks &clocks) {
+  const Access now = accessOf(AccessKind::Store, Strength::Weak, warp, line, clocks);
+  Write *known = writes.get();
+  uint32_t quads = quadsOfRow(), end = 0;
   bool can = true;
-  for (uint32_t address : addresses)
-    for (uint32_t quad = firstOf(address), end = quad + quads; quad < end; ++quad) {
-      const Read &own = now.reads[quad];
-      can &=
-          (writes[quad].time <= now.floor) & ((own.time <= now.ownKnown) | (own.shape == kByFour));
-    }
-  if (!can) [[unlikely]]
-    return false;
-  LaneMask itself = 1;
-  for (uint32_t address : addresses) {
-    for (uint32_t quad = firstOf(address), end = quad + quads; quad < end; ++quad) {
-      Read &own = now.reads[quad];
-      LaneMask earlier = own.lanes & -LaneMask{own.time > now.ownKnown};
-      own = {now.epoch, earlier | itself, now.line << 2, kByFour};
-      writes[quad].lastRead = std::max(writes[quad].lastRead, now.epoch);
-    }
-    itself <<= 1;
+  for (uint32_t row : rows) {
+    can &= row >= end;
+    end = row + kRowBytes;
+    for (uint32_t quad = 0; quad < quads; ++quad)
+      can &= known[firstQuadOf(row) + quad].time <= now.floor;
   }
+  uint32_t begin = rows.front() - kSharedBase;
+  end -= kSharedBase;
+  if (!can || anySince(now.floor, pageReads, begin, end)) [[unlikely]]
+    return false;
+  for (uint32_t lane = 0; lane < kWarpSize; ++lane) {
+    Write write{now.epoch, writerOf(now.warp, lane, kByFour, Strength::Weak), now.line};
+    for (uint32_t quad = 0; quad < quads; ++quad)
+      known[firstQuadOf(rows[lane]) + quad] = write;
+  }
+  note(now.epoch, pageWrites, begin, end);
   return true;
 }
 
-bool SharedRaces::touchRows(std::span<const uint32_t> addresses, uint32_t warp, uint32_t line,
-                            const BlockClocks &clocks) {
-  const Access now = accessOf(AccessKind::Load, Strength::Weak, warp, line, clocks);
-  if (!now.reads) [[unlikely]]
-    return false;
-  switch (granuleBytes) {
-  case 4:
-    return touchRows<1>(addresses, now);
-  case 2:
-    return touchRows<2>(addresses, now);
-  default:
-    return touchRows<4>(addresses, now);
+uint32_t *SharedRaces::rowsToRead(uint32_t warp, const BlockClocks &clocks) {
+  Reads &own = reads[warp];
+  if (!own.log) [[unlikely]]
+    own.log.reset(new LoggedRows[kMostLogged]);
+  if (own.logged == kMostLogged) { // what all warps know is not asked for any more
+    Time known = clocks.ownKnown(warp);
+    for (uint32_t other = 0; other < reads.size(); ++other)
+      known = std::min(known, clocks.floor(other));
+    LoggedRows *begin = own.log.get(), *end = begin + own.logged;
+    LoggedRows *kept = std::find_if(begin, end, [=](auto &read) { return read.epoch > known; });
+    own.logged = static_cast<uint32_t>(std::copy(kept, end, begin) - begin);
   }
+  if (own.logged == kMostLogged)
+    recordLog(warp, clocks);
+  return own.log[own.logged].rows;
+}
+
+bool SharedRaces::readRows(uint32_t count, SharedRange hull, uint32_t warp, uint32_t line,
+                           const BlockClocks &clocks) {
+  const Access now = accessOf(AccessKind::Load, Strength::Weak, warp, line, clocks);
+  LoggedRows &read = reads[warp].log[reads[warp].logged];
+  uint32_t begin = hull.begin - kSharedBase, end = hull.end - kSharedBase;
+  if (anySince(now.floor, pageWrites, begin, end)) {
+    Time newest = 0;
+    for (uint32_t number = 0; number < count; ++number)
+      for (uint32_t quad = 0; quad < quadsOfRow(); ++quad)
+        newest = std::max(newest, writes[firstQuadOf(read.rows[number]) + quad].time);
+    if (newest > now.floor) [[unlikely]]
+      return false;
+  }
+  read.epoch = now.epoch, read.ownKnown = now.ownKnown;
+  read.line = line, read.count = count;
+  ++reads[warp].logged;
+  note(now.epoch, pageReads, begin, end);
+  return true;
+}
+
+/// As if what the warp has read had been recorded at once.
+void SharedRaces::recordLog(uint32_t warp, const BlockClocks &clocks) {
+  Reads &own = reads[warp];
+  if (!own.quads)
+    own.quads.reset(new Read[granules / kTogether + 1]());
+  for (uint32_t number = 0; number < own.logged; ++number) {
+    const LoggedRows &read = own.log[number];
+    Access then = accessOf(AccessKind::Load, Strength::Weak, warp, read.line, clocks);
+    then.epoch = read.epoch, then.ownKnown = read.ownKnown;
+    for (uint32_t lane = 0; lane < read.count; ++lane)
+      for (uint32_t quad = 0; quad < quadsOfRow(); ++quad)
+        recordQuad(firstQuadOf(read.rows[lane]) + quad, LaneMask{1} << lane, then);
+  }
+  own.logged = 0;
 }
 
 /// Records the access of those lanes for which a look at the clocks' floor is
@@ -226,7 +277,7 @@ std::optional<Conflict> SharedRaces::conflict(uint32_t granule, int lane, const 
       return found;
     }
   }
-  if (!now.writes || writes[granule / kTogether].lastRead <= now.floor)
+  if (!now.mayMeetReads)
     return std::nullopt;
   found.otherWrites = false;
   for (uint32_t reader = 0; reader < reads.size(); ++reader) {
@@ -256,8 +307,8 @@ void SharedRaces::accessLane(const LaneAccess &access, int lane, const Access &n
   bool isReported = false;
   for (uint32_t granule = address / granuleBytes; granule * granuleBytes < address + access.bytes;
        ++granule) {
-    const Write &quad = writes[granule / kTogether];
-    if (quad.time > now.floor || (now.writes && quad.lastRead > now.floor)) {
+    uint32_t quad = granule / kTogether;
+    if (writes[quad].time > now.floor || (now.mayMeetReads && isReadSince(now.floor, quad))) {
       std::optional<Conflict> found = conflict(granule, lane, now);
       if (found && !isReported) {
         isReported = true;
@@ -272,18 +323,20 @@ void SharedRaces::accessLane(const LaneAccess &access, int lane, const Access &n
   }
 }
 
-/// Whether anything in the page may be too recent for the clocks' floor.
-bool SharedRaces::isRecent(uint32_t page, const Access &now) const {
-  const Page &newest = pages[page];
-  return newest.write > now.floor || (now.writes && newest.read > now.floor);
+bool SharedRaces::mayMeetReads(const LaneAccess &access, const Access &now) const {
+  bool may = false;
+  eachAddress(access.groups, access.lanes, [&](int lane, LaneMask) {
+    auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
+    may |= anySince(now.floor, pageReads, address, address + access.bytes);
+  });
+  return may;
 }
 
 void SharedRaces::notePages(const LaneAccess &access, const Access &now) {
+  Pages &pages = now.writes ? pageWrites : pageReads;
   eachAddress(access.groups, access.lanes, [&](int lane, LaneMask) {
     auto address = static_cast<uint32_t>(access.addresses[lane]) - kSharedBase;
-    Page &page = pages[address / kPageBytes];
-    Time &newest = now.writes ? page.write : page.read;
-    newest = std::max(newest, now.epoch);
+    note(now.epoch, pages, address, address + access.bytes);
   });
 }
 
@@ -298,7 +351,7 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
     Write written = writeOf(granule);
     uint32_t writer = warpOf(written);
     Time time = written.time;
-    if (isWrite && writes[granule / kTogether].lastRead > now.floor)
+    if (now.mayMeetReads && isReadSince(now.floor, granule / kTogether))
       return false;
     if (time <= now.floor || (time == knownTime && writer == knownWarp))
       return true;
@@ -308,10 +361,15 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
     return true;
   };
   begin -= kSharedBase, end -= kSharedBase;
+  if (!anySince(now.floor, pageWrites, begin, end) &&
+      !(isWrite && anySince(now.floor, pageReads, begin, end)))
+    return std::nullopt;
   while (begin < end) {
-    uint32_t page = begin / kPageBytes, stop = std::min(end, (page + 1) * kPageBytes);
+    uint32_t stop = std::min(end, (begin / kPageBytes + 1) * kPageBytes);
+    now.mayMeetReads = isWrite && anySince(now.floor, pageReads, begin, stop);
+    bool isRecent = now.mayMeetReads || anySince(now.floor, pageWrites, begin, stop);
     for (uint32_t granule = begin / granuleBytes; granule * granuleBytes < stop; ++granule) {
-      if (!isRecent(page, now))
+      if (!isRecent)
         break;
       if (isKnown(granule))
         continue;
@@ -327,13 +385,17 @@ std::optional<Conflict> SharedRaces::conflictIn(uint32_t begin, uint32_t end, bo
 
 void SharedRaces::access(const LaneAccess &access, uint32_t warp, uint32_t line,
                          const BlockClocks &clocks, Conflicts &conflicts) {
-  if (access.kind == AccessKind::Load && !reads[warp].quads)
-    reads[warp].quads.reset(new Read[granules / kTogether + 1]());
+  if (access.kind == AccessKind::Load && (!reads[warp].quads || reads[warp].logged))
+    recordLog(warp, clocks);
   Access now = accessOf(access.kind, strengthOf(access), warp, line, clocks);
+  now.mayMeetReads = now.writes && mayMeetReads(access, now);
+  if (now.mayMeetReads)
+    for (uint32_t reader = 0; reader < reads.size(); ++reader)
+      if (reads[reader].logged)
+        recordLog(reader, clocks);
   for (LaneMask rest = lanesInDoubt(access, now); rest; rest &= rest - 1)
     accessLane(access, std::countr_zero(rest), now, conflicts);
-  if (!pages.empty())
-    notePages(access, now);
+  notePages(access, now);
 }
 
 } // namespace vgpu

@@ -164,8 +164,8 @@ template <class At> void copyRows(Warp &warp, const Instruction &instruction, At
 /// operands: address; the list holds the destinations.
 Step loadMatrices(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   requireWholeWarp(lanes);
-  uint32_t rows[kWarpSize];
-  if (!readUsualRows(warp, instruction, 8 * instruction.listCount, rows)) [[unlikely]] {
+  const uint32_t *rows = readUsualRows(warp, instruction, 8 * instruction.listCount);
+  if (!rows) [[unlikely]] {
     loadUnusualRows(warp, instruction);
     return Step::Next;
   }

@@ -11,11 +11,12 @@ namespace {
 
 constexpr uint32_t kRowBytes = 16;
 
-/// Whether the rows are aligned and lie before `end`. Sets their addresses.
+/// Whether the rows are aligned and lie before `end`. Sets their addresses, and what
+/// contains them.
 template <class Base>
 inline bool findRows(const Base *bases, uint64_t offset, uint32_t count, uint32_t end,
-                     uint32_t *rows) {
-  uint32_t most = end - kRowBytes - kSharedBase, unusual = 0;
+                     uint32_t *rows, SharedRange &hull) {
+  uint32_t most = end - kRowBytes - kSharedBase, unusual = 0, low = ~0u, high = 0;
   VGPU_LANES
   for (uint32_t lane = 0; lane < count; ++lane) {
     uint64_t address = static_cast<Base>(bases[lane] + offset) & ~kWindowMask;
@@ -23,7 +24,10 @@ inline bool findRows(const Base *bases, uint64_t offset, uint32_t count, uint32_
     rows[lane] = row;
     unusual |= static_cast<uint32_t>(address >> 32) | (row & (kRowBytes - 1)) |
                static_cast<uint32_t>(row - kSharedBase > most);
+    low = std::min(low, row);
+    high = std::max(high, row);
   }
+  hull = {low, high + kRowBytes};
   return !unusual;
 }
 
@@ -37,24 +41,29 @@ inline bool areWritten(const uint8_t *marks, const uint32_t *rows, uint32_t coun
   return !(differences[0] | differences[1]);
 }
 
-/// Operand 0 is the address. Whether the rows of the first `count` lanes are usual;
-/// sets their addresses.
-inline bool readUsualRows(Warp &warp, const Instruction &instruction, uint32_t count,
-                          uint32_t *rows) {
+/// Operand 0 is the address. The rows of the first `count` lanes, if they are usual; else
+/// null.
+inline const uint32_t *readUsualRows(Warp &warp, const Instruction &instruction, uint32_t count) {
   Block &block = warp.block;
   const MemoryForm &form = instruction.memory;
   if (!block.races || !block.races->shared || form.space != ptx::Space::Shared ||
       block.sharedEnd < kSharedBase + kRowBytes)
-    return false;
+    return nullptr;
+  SharedRaces &races = *block.races->shared;
+  const BlockClocks &clocks = block.races->clocks;
+  uint32_t *rows = races.rowsToRead(warp.index, clocks);
+  SharedRange hull;
+  auto find = [&](const auto *bases) {
+    auto offset = static_cast<uint64_t>(instruction.immediate);
+    return findRows(bases, offset, count, block.sharedEnd, rows, hull);
+  };
   Operand base = instruction.operands[0];
-  auto offset = static_cast<uint64_t>(instruction.immediate);
-  bool areKnown = form.isAddress32
-                      ? findRows(warp.lanes<uint32_t>(base), offset, count, block.sharedEnd, rows)
-                      : findRows(warp.lanes<uint64_t>(base), offset, count, block.sharedEnd, rows);
-  return areKnown && areWritten(block.sharedMarks.data(), rows, count) &&
-         block.races->shared->touchRows({rows, count}, warp.index,
-                                        static_cast<uint32_t>(instruction.source->line),
-                                        block.races->clocks);
+  bool areUsual =
+      (form.isAddress32 ? find(warp.lanes<uint32_t>(base)) : find(warp.lanes<uint64_t>(base))) &&
+      areWritten(block.sharedMarks.data(), rows, count) &&
+      races.readRows(count, hull, warp.index, static_cast<uint32_t>(instruction.source->line),
+                     clocks);
+  return areUsual ? rows : nullptr;
 }
 
 } // namespace

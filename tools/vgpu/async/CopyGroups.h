@@ -14,6 +14,7 @@ namespace vgpu {
 
 struct AsyncCopy {
   LaneMask lanes = 0; ///< that have not been executed yet
+  LaneMask runs = 0;  ///< the first lanes of destinations that follow each other
   const Instruction *instruction = nullptr;
   uint64_t flight = 0;                          ///< names the bytes it will write,
   std::vector<SharedRange> ranges;              ///< which are these

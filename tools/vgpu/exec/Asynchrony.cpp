@@ -1,5 +1,6 @@
 #include "exec/Asynchrony.h"
 
+#include "check/BlockRaces.h"
 #include "exec/Block.h"
 #include "exec/WarpgroupEngine.h"
 
@@ -59,18 +60,27 @@ Asynchrony::~Asynchrony() = default;
 AsyncCopy &Asynchrony::newCopy(const Warp &warp) { return copyGroups[warp.index].issue(); }
 
 void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
-  for (LaneMask rest = copy.lanes; rest; rest &= rest - 1) {
-    uint32_t to = copy.to[std::countr_zero(rest)];
-    if (!copy.ranges.empty() && copy.ranges.back().end == to)
-      copy.ranges.back().end += copy.bytes;
+  eachRun(copy.runs, copy.lanes, copy.bytes, [&](int lane, uint32_t bytes) {
+    uint32_t to = copy.to[lane];
+    if (!copy.ranges.empty() && copy.ranges.back().end == to) // behind lanes that do not copy
+      copy.ranges.back().end += bytes;
     else
-      copy.ranges.push_back({to, to + copy.bytes});
-  }
+      copy.ranges.push_back({to, to + bytes});
+  });
   copy.flight = flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, copy.ranges);
 }
 
+/// Whether nothing is to be found in it, and it is remembered: as UsualAccess.h has it
+/// for what threads store.
+inline bool Asynchrony::isUsualStore(const Warp &warp, const AsyncCopy &copy, LaneMask lanes) {
+  const BlockRaces *races = block.races;
+  return races && races->shared && lanes == kAllLanes && copy.bytes == 16 &&
+         races->shared->writeRows(copy.to, warp.index,
+                                  static_cast<uint32_t>(copy.instruction->source->line),
+                                  races->clocks);
+}
+
 void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
-  uint64_t addresses[kWarpSize] = {};
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t *to = block.shared(copy.to[lane]);
@@ -78,13 +88,16 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
     copyUnit(to, reinterpret_cast<const uint8_t *>(copy.from[lane]), fromMemory);
     if (fromMemory < copy.bytes)
       std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
-    addresses[lane] = copy.to[lane];
     if (copy.lanes) // others are still to come
       flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
   }
   if (!copy.lanes)
     flights.end(copy.flight);
   // From here on it is as if the threads themselves had stored it.
+  if (isUsualStore(warp, copy, lanes))
+    return;
+  uint64_t addresses[kWarpSize];
+  std::copy(copy.to.begin(), copy.to.end(), addresses);
   flights.remember(warp, AccessKind::Store, lanes, addresses, copy.bytes);
   if (Observer *observer = block.machine.observer)
     observer->access(

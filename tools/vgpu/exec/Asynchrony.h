@@ -113,6 +113,7 @@ private:
   };
 
   void execute(Warp &warp, AsyncCopy &copy, LaneMask lanes);
+  bool isUsualStore(const Warp &warp, const AsyncCopy &copy, LaneMask lanes);
   void capture(BulkCopy &copy);
   void execute(BulkCopy &copy);
   void load(BulkCopy &copy);

@@ -10,6 +10,15 @@ namespace {
 /// The marks of a unit.
 typedef uint8_t UnitMarks __attribute__((vector_size(16), aligned(1), may_alias));
 
+/// Adds the marks of some bytes, whatever place they have in a unit.
+inline void addMarks(const uint8_t *marks, uint32_t bytes, UnitMarks &units) {
+  const uint8_t *end = marks + bytes;
+  for (; end - marks >= ptrdiff_t{sizeof units}; marks += sizeof units)
+    units |= reinterpret_cast<const UnitMarks &>(*marks);
+  for (; marks < end; ++marks)
+    units[0] |= *marks;
+}
+
 /// The marks that any of them has.
 uint8_t foldMarks(const UnitMarks &marks) {
   uint64_t halves[2];
@@ -41,14 +50,22 @@ void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string m
 }
 
 inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
-  const uint8_t *marks = &block.sharedMarks[address], *end = marks + bytes;
   UnitMarks units{};
-  for (; end - marks >= kUnit; marks += kUnit)
-    units |= reinterpret_cast<const UnitMarks &>(*marks);
-  uint8_t flags = foldMarks(units);
-  for (; marks < end; ++marks)
-    flags |= *marks;
-  return flags;
+  addMarks(&block.sharedMarks[address], bytes, units);
+  return foldMarks(units);
+}
+
+/// Whether the ranges ascend, so that none is written twice, and none has such a mark.
+inline bool Flights::areFree(Ranges ranges, uint8_t bad) const {
+  UnitMarks units{};
+  uint32_t end = 0;
+  bool ascend = true;
+  for (SharedRange range : ranges) {
+    ascend &= range.begin >= end;
+    end = range.end;
+    addMarks(&block.sharedMarks[range.begin], range.end - range.begin, units);
+  }
+  return ascend && !(foldMarks(units) & bad);
 }
 
 std::string Flights::describe(uint64_t address) const {
@@ -118,7 +135,11 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges 
   bool writes = direction == Direction::Writes;
   uint8_t bad = forbidden(writes ? AccessKind::Store : AccessKind::Load);
   const uint8_t *known = block.sharedMarks.data();
-  for (SharedRange range : ranges) {
+  bool areNew = writes && areFree(ranges, bad);
+  if (areNew)
+    for (SharedRange range : ranges)
+      setMarks(range, kArriving | kWritten);
+  for (SharedRange range : areNew ? Ranges() : ranges) {
     bool isKnown = writes || known[range.begin] & kWritten;
     uint8_t flags = writes ? flagsOf(range.begin, range.end - range.begin) : markRead(range);
     if (flags & bad) [[unlikely]]

@@ -95,6 +95,7 @@ private:
   void setMarks(SharedRange range, uint8_t mark);
   void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
+  bool areFree(Ranges ranges, uint8_t bad) const;
   void reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
                   uint8_t bad) const;
   std::string describe(uint64_t address) const;

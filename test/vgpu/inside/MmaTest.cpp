@@ -302,6 +302,31 @@ TEST(Mma, InstructionSetsAgreeOnEveryBit) {
           << int(format);
 }
 
+// D may be in the registers of A.
+TEST(Mma, ResultsMayReplaceOperands) {
+  Form form;
+  form.m = 16, form.n = 8, form.k = 16, form.a = form.b = Format::BF16;
+  SumOrder order = sumOrder(kDocumented, 16, 8, 16, form.a, form.b, Source::Registers);
+  int count;
+  const Arithmetic *const *every = everyArithmetic(count);
+  for (int version = 0; version < count; ++version) {
+    std::mt19937 random(5);
+    Registers a(4, form.a), b(2, form.b), c(4, form.c), d(4, form.d);
+    for (Registers *registers : {&a, &b})
+      for (auto &word : registers->words)
+        for (uint32_t &bits : word)
+          bits = random();
+    auto multiply = [&](const std::vector<Register> &to) {
+      every[version]->mma(form, order, a.sources(), b.sources(), c.sources(), to.data());
+    };
+    multiply(d.pointers);
+    std::vector<Register> inA(a.pointers.rbegin(), a.pointers.rend());
+    multiply(inA);
+    for (int number = 0; number < 4; ++number)
+      EXPECT_TRUE(std::equal(inA[number], inA[number] + 32, d.words[number].begin()));
+  }
+}
+
 // The only NaN that comes out is the machine's.
 TEST(Mma, NanIsCanonical) {
   for (uint32_t bits : randomProduct(Format::BF16, arithmetic(), kDocumented, ~0u))

@@ -1,8 +1,7 @@
 #pragma once
-// Products whose sums stay in the registers of C, where fragments have them
-// (Fragment.h): lane 4 g + t has row g of a block of eight, and columns 2 t and
-// 2 t + 1 in two registers. What such a lane needs of A is in its quad, and what it
-// needs of B is the same in every quad. Private to the arithmetic.
+// Products whose sums stay in registers. Of fragments (Fragment.h), lane 4 g + t has row g
+// of a block of eight, and of C the columns 2 t and 2 t + 1 in two registers. Private to
+// the arithmetic.
 
 #include "tensor/Product.h"
 #include "tensor/Unpack.h"
@@ -14,12 +13,6 @@ namespace {
 
 /// Vectors that make up a register of 32 lanes.
 constexpr int kPieces = 32 / kWide;
-using WideRegister = WideWords[kPieces];
-
-inline void load(WideRegister &to, const uint32_t *from) {
-  for (int piece = 0; piece < kPieces; ++piece)
-    load(to[piece], from + piece * kWide);
-}
 
 /// out[lane] = lane Index::of(lane) of a and b, one after the other.
 template <class Index>
@@ -29,30 +22,15 @@ template <class Index>
   }(std::make_integer_sequence<int, kWide>());
 }
 
-template <int t> struct OfQuad {
-  static constexpr int of(int lane) { return lane / 4 * 4 + t; }
+/// In each quad, two lanes of either, in turn.
+template <int first> struct Interleaved {
+  static constexpr int of(int lane) {
+    return lane / 4 * 4 + first + lane % 4 / 2 + lane % 2 * kWide;
+  }
 };
 template <int first> struct ToQuads {
   static constexpr int of(int lane) { return first + lane / 4; }
 };
-template <int t, int odd> struct OfColumn {
-  static constexpr int of(int lane) { return 4 * (2 * (lane % 4) + odd) + t; }
-};
-
-/// In every quad, lane t' gets lane 4 (2 t' + odd) + t: of the rows that lanes with t
-/// hold of B, the columns of a register of C.
-template <int t, int odd>
-[[gnu::always_inline]] inline void columnsOf(const Word16 (&b)[2], Word16 &out) {
-  permute<OfColumn<t, odd>>(b[0], b[1], out);
-}
-template <int t, int odd>
-[[gnu::always_inline]] inline void columnsOf(const Word8 (&b)[4], Word8 &out) {
-  constexpr int at = 4 * odd + t, next = at + 8; // vector t' has one of them
-  Word8 low = __builtin_shufflevector(b[0], b[1], at, next, at, next, at, next, at, next);
-  Word8 high = __builtin_shufflevector(b[2], b[3], at, next, at, next, at, next, at, next);
-  out = __builtin_shufflevector(low, high, 0, 1, 8, 9, 4, 5, 12, 13);
-}
-
 template <class Words>
 [[gnu::always_inline]] inline void canonicalize(Words &words) { // the machine has one NaN
   auto isNan = (Words)((words & 0x7fffffff) > 0x7f800000);
@@ -65,48 +43,92 @@ inline void storeSum(const WideFloats &sum, uint32_t *to) {
   store(to, words);
 }
 
-/// mma.sync of 16 rows, 8 columns and floats, with k ascending: the elements of a
-/// register are next to each other along k, and so are the lanes of a quad.
+// --- mma.sync of 16 rows, 8 columns and floats, with k ascending: the elements of a
+// register are next to each other along k, and so are the lanes of a quad. With its quads
+// transposed, a vector is some rows of a column, all multiplied with one number of B.
+
+/// In each quad, lane t of vector i becomes lane i of vector t.
+[[gnu::always_inline]] inline void transposeQuads(WideWords (&vectors)[4]) {
+  WideWords low[2], high[2]; // t = 0 and 1, and the others: of vectors 0 and 2, and of 1 and 3
+  for (int i = 0; i < 2; ++i) {
+    permute<Interleaved<0>>(vectors[i], vectors[i + 2], low[i]);
+    permute<Interleaved<2>>(vectors[i], vectors[i + 2], high[i]);
+  }
+  permute<Interleaved<0>>(low[0], low[1], vectors[0]);
+  permute<Interleaved<2>>(low[0], low[1], vectors[1]);
+  permute<Interleaved<0>>(high[0], high[1], vectors[2]);
+  permute<Interleaved<2>>(high[0], high[1], vectors[3]);
+}
+
+/// Of the register for each block of rows, `stride` apart, the vectors that hold a quarter
+/// each of as many rows as a vector has lanes: of each t, the column.
+[[gnu::always_inline]] inline void readColumns(const ConstRegister *registers, int stride,
+                                               int group, WideWords (&columns)[4]) {
+  for (int i = 0; i < 4; ++i) {
+    int number = 4 * group + i;
+    load(columns[i], registers[number / kPieces * stride] + number % kPieces * kWide);
+  }
+  transposeQuads(columns);
+}
+
+/// B is unpacked.
+template <Format formatA>
+[[gnu::always_inline]] inline void
+multiplyColumns(const ConstRegister *a, const float (*b)[packOf(formatA)][32], int registersOfB,
+                int group, WideFloats (&sums)[8]) {
+  constexpr int pack = packOf(formatA);
+  for (int r = 0; r < registersOfB; ++r) {
+    WideWords packed[4];
+    readColumns(a + 2 * r, 1, group, packed);
+    for (int t = 0; t < 4; ++t)
+      for (int element = 0; element < pack; ++element) {
+        WideWords left;
+        unpack<formatA>(packed[t], element, left);
+        for (int column = 0; column < 8; ++column)
+          sums[column] += (WideFloats)left * b[r][element][4 * column + t];
+      }
+  }
+}
+
 template <Format formatA, Format formatB>
 void multiplyFragments(const ConstRegister *a, const ConstRegister *b, const ConstRegister *c,
                        const Register *d, int registersOfB) {
-  constexpr int pack = packOf(formatA);
-  WideFloats sums[2][2][kPieces]; // by block of rows, and whether the column is odd
-  for (int number = 0; number < 4; ++number)
-    for (int piece = 0; piece < kPieces; ++piece)
-      load(sums[number / 2][number % 2][piece], c[number] + piece * kWide);
-  for (int r = 0; r < registersOfB; ++r) {
-    WideRegister packedA[2], packedB, left[pack][2], right[pack];
-    load(packedA[0], a[2 * r]), load(packedA[1], a[2 * r + 1]), load(packedB, b[r]);
-    for (int element = 0; element < pack; ++element)
-      for (int piece = 0; piece < kPieces; ++piece) {
-        unpack<formatB>(packedB[piece], element, right[element][piece]);
-        for (int block = 0; block < 2; ++block)
-          unpack<formatA>(packedA[block][piece], element, left[element][block][piece]);
+  constexpr int kMostRegistersOfB = 2, pack = packOf(formatA), kGroups = 2 * kPieces / 4;
+  alignas(64) float right[kMostRegistersOfB][pack][32];
+  for (int r = 0; r < registersOfB; ++r)
+    for (int piece = 0; piece < kPieces; ++piece) {
+      WideWords packed;
+      load(packed, b[r] + piece * kWide);
+      for (int element = 0; element < pack; ++element) {
+        WideWords values;
+        unpack<formatB>(packed, element, values);
+        store(right[r][element] + piece * kWide, values);
       }
-    auto step = [&]<int t, int element>() __attribute__((always_inline)) {
-      WideWords even, odd;
-      columnsOf<t, 0>(right[element], even);
-      columnsOf<t, 1>(right[element], odd);
-      for (int block = 0; block < 2; ++block)
-        for (int piece = 0; piece < kPieces; ++piece) {
-          const WideWords &from = left[element][block][piece];
-          WideWords row;
-          permute<OfQuad<t>>(from, from, row);
-          sums[block][0][piece] += (WideFloats)row * (WideFloats)even;
-          sums[block][1][piece] += (WideFloats)row * (WideFloats)odd;
-        }
-    };
-    [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
-      (step.template operator()<k / pack, k % pack>(), ...);
-    }(std::make_integer_sequence<int, 4 * pack>());
+    }
+  WideWords columns[kGroups][2][4]; // by whether they are odd, and by t
+  for (int group = 0; group < kGroups; ++group) {
+    WideFloats sums[8];
+    for (int odd = 0; odd < 2; ++odd) {
+      readColumns(c + odd, 2, group, columns[group][odd]);
+      for (int t = 0; t < 4; ++t)
+        sums[2 * t + odd] = (WideFloats)columns[group][odd][t];
+    }
+    multiplyColumns<formatA>(a, right, registersOfB, group, sums);
+    for (int odd = 0; odd < 2; ++odd) {
+      for (int t = 0; t < 4; ++t)
+        columns[group][odd][t] = (WideWords)sums[2 * t + odd];
+      transposeQuads(columns[group][odd]);
+    }
   }
-  for (int number = 0; number < 4; ++number)
-    for (int piece = 0; piece < kPieces; ++piece)
-      storeSum(sums[number / 2][number % 2][piece], d[number] + piece * kWide);
+  // D may be where A or C is.
+  for (int number = 0; number < 2 * kPieces; ++number)
+    for (int odd = 0; odd < 2; ++odd)
+      storeSum((WideFloats)columns[number / 4][odd][number % 4],
+               d[number / kPieces * 2 + odd] + number % kPieces * kWide);
 }
 
-// --- wgmma: 16 rows of a warp, and blocks of eight columns, four registers each.
+// --- wgmma: 16 rows of a warp, and blocks of eight columns, four registers each. What a
+// lane needs of A is in its quad, and what it needs of B is the same in every quad.
 
 /// a (depth × 16) with every row in all lanes of its quad: the registers that hold
 /// rows 0 to 7, and those that hold the others.

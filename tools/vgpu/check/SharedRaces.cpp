@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace vgpu {
 
@@ -161,29 +162,44 @@ LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Acce
 
 /// As canTouch and record, but without branches: the records are far apart, and no load
 /// has to wait for what another finds. Rows that do not ascend may be one.
-bool SharedRaces::writeRows(const std::array<uint32_t, kWarpSize> &rows, uint32_t warp,
-                            uint32_t line, const BlockClocks &clocks) {
-  const Access now = accessOf(AccessKind::Store, Strength::Weak, warp, line, clocks);
-  Write *known = writes.get();
-  uint32_t quads = quadsOfRow(), end = 0;
-  bool can = true;
+template <uint32_t quads>
+bool SharedRaces::writeRows(const std::array<uint32_t, kWarpSize> &rows, Access now) {
+  uint32_t end = 0;
+  Time newest = 0;
+  bool ascend = true;
   for (uint32_t row : rows) {
-    can &= row >= end;
+    ascend &= row >= end;
     end = row + kRowBytes;
     for (uint32_t quad = 0; quad < quads; ++quad)
-      can &= known[firstQuadOf(row) + quad].time <= now.floor;
+      newest = std::max(newest, writes[(row - kSharedBase) / kRowBytes * quads + quad].time);
   }
   uint32_t begin = rows.front() - kSharedBase;
   end -= kSharedBase;
-  if (!can || anySince(now.floor, pageReads, begin, end)) [[unlikely]]
+  if (!ascend || newest > now.floor || anySince(now.floor, pageReads, begin, end)) [[unlikely]]
     return false;
-  for (uint32_t lane = 0; lane < kWarpSize; ++lane) {
-    Write write{now.epoch, writerOf(now.warp, lane, kByFour, Strength::Weak), now.line};
+  typedef uint32_t Words __attribute__((vector_size(sizeof(Write))));
+  Words write{now.epoch, writerOf(now.warp, 0, kByFour, Strength::Weak), now.line, 0};
+  const Words nextLane{0, writerOf(0, 1, kByOne, Strength::Weak), 0, 0};
+  for (uint32_t row : rows) {
     for (uint32_t quad = 0; quad < quads; ++quad)
-      known[firstQuadOf(rows[lane]) + quad] = write;
+      std::memcpy(&writes[(row - kSharedBase) / kRowBytes * quads + quad], &write, sizeof write);
+    write += nextLane;
   }
   note(now.epoch, pageWrites, begin, end);
   return true;
+}
+
+bool SharedRaces::writeRows(const std::array<uint32_t, kWarpSize> &rows, uint32_t warp,
+                            uint32_t line, const BlockClocks &clocks) {
+  const Access now = accessOf(AccessKind::Store, Strength::Weak, warp, line, clocks);
+  switch (granuleBytes) {
+  case 4:
+    return writeRows<1>(rows, now);
+  case 2:
+    return writeRows<2>(rows, now);
+  default:
+    return writeRows<4>(rows, now);
+  }
 }
 
 uint32_t *SharedRaces::rowsToRead(uint32_t warp, const BlockClocks &clocks) {

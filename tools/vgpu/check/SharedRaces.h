@@ -190,6 +190,7 @@ private:
   // These copy the access, so that the compiler knows that records are no part of it.
   LaneMask touchContiguous(uint32_t first, Access now, uint32_t each);
   LaneMask touchQuads(const uint64_t *addresses, LaneMask lanes, Access now);
+  template <uint32_t quads> bool writeRows(const std::array<uint32_t, kWarpSize> &rows, Access now);
   LaneMask lanesInDoubt(const LaneAccess &access, Access now);
   void accessLane(const LaneAccess &access, int lane, const Access &now, Conflicts &conflicts);
   std::optional<Conflict> conflict(uint32_t granule, int lane, const Access &now) const;

@@ -62,17 +62,10 @@ template <class S, class Compute>
 
 /// A mask of the lanes for which `holds(lane)`.
 template <class Holds> [[gnu::always_inline]] inline LaneMask maskOf(Holds holds) {
-  uint8_t bytes[kWarpSize];
+  LaneMask mask = 0;
   VGPU_LANES
   for (int lane = 0; lane < kWarpSize; ++lane)
-    bytes[lane] = holds(lane);
-  // The multiplication gathers the low bits of eight bytes in the top byte.
-  LaneMask mask = 0;
-  for (int group = 0; group < 4; ++group) {
-    uint64_t eight;
-    std::memcpy(&eight, bytes + 8 * group, 8);
-    mask |= static_cast<LaneMask>(eight * 0x0102'0408'1020'4080 >> 56) << 8 * group;
-  }
+    mask |= LaneMask{holds(lane)} << lane;
   return mask;
 }
 

@@ -28,10 +28,13 @@ void CopyGroups::commit(LaneMask lanes) {
   forLanes(lanes, [&](int lane) { ++openGroup[lane]; });
 }
 
-/// `choose(copy)` says for which lanes it is executed.
+/// `choose(copy)` says for which lanes it is executed. Where it is none, none of the
+/// later copies is.
 template <class Choose> void CopyGroups::executeIf(const Execute &execute, Choose choose) {
   for (const std::unique_ptr<AsyncCopy> &copy : copies) {
-    LaneMask now = copy->lanes & choose(*copy);
+    LaneMask chosen = choose(*copy), now = copy->lanes & chosen;
+    if (!chosen)
+      break;
     if (!now)
       continue;
     copy->lanes &= ~now;

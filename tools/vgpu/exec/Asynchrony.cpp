@@ -17,8 +17,9 @@ namespace {
 constexpr uint32_t kFirstSingleUnit = 64;
 
 /// Most copies are of 16 bytes, which need no call.
+constexpr uint32_t kUnitBytes = 16;
 inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
-  typedef uint64_t Unit __attribute__((vector_size(16), aligned(1)));
+  typedef uint64_t Unit __attribute__((vector_size(kUnitBytes), aligned(1)));
   if (bytes == sizeof(Unit))
     *reinterpret_cast<Unit *>(to) = *reinterpret_cast<const Unit *>(from);
   else
@@ -29,7 +30,7 @@ inline void copyUnit(uint8_t *to, const uint8_t *from, uint32_t bytes) {
 /// units of 16 bytes apart: it does the same to all of a line of 128 bytes.
 template <class Visit>
 inline void eachUnit(const BulkCopy &copy, const BulkPiece &piece, Visit visit) {
-  constexpr uint32_t kLine = 128, kUnit = 16;
+  constexpr uint32_t kLine = 128;
   if (copy.swizzle == Swizzle::None)
     return visit(piece.shared, 0, piece.bytes);
   for (uint32_t offset = 0; offset < piece.bytes;) {
@@ -38,7 +39,7 @@ inline void eachUnit(const BulkCopy &copy, const BulkPiece &piece, Visit visit) 
     uint32_t end = std::min(piece.bytes, offset + kLine - address % kLine);
     while (offset < end) {
       address = piece.shared + offset;
-      uint32_t bytes = std::min(kUnit - address % kUnit, end - offset);
+      uint32_t bytes = std::min(kUnitBytes - address % kUnitBytes, end - offset);
       visit(address ^ change, offset, bytes);
       offset += bytes;
     }
@@ -74,13 +75,22 @@ void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
 /// for what threads store.
 inline bool Asynchrony::isUsualStore(const Warp &warp, const AsyncCopy &copy, LaneMask lanes) {
   const BlockRaces *races = block.races;
-  return races && races->shared && lanes == kAllLanes && copy.bytes == 16 &&
+  return races && races->shared && lanes == kAllLanes && copy.bytes == kUnitBytes &&
          races->shared->writeRows(copy.to, warp.index,
                                   static_cast<uint32_t>(copy.instruction->source->line),
                                   races->clocks);
 }
 
-void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
+/// Moves the bytes of some lanes.
+void Asynchrony::move(const AsyncCopy &copy, LaneMask lanes) {
+  std::array<uint8_t, kWarpSize> whole;
+  whole.fill(kUnitBytes);
+  if (lanes == kAllLanes && copy.bytes == kUnitBytes && copy.sourceBytes == whole) { // usually
+    for (int lane = 0; lane < kWarpSize; ++lane)
+      copyUnit(block.shared(copy.to[lane]), reinterpret_cast<const uint8_t *>(copy.from[lane]),
+               kUnitBytes);
+    return;
+  }
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
     uint8_t *to = block.shared(copy.to[lane]);
@@ -88,11 +98,18 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
     copyUnit(to, reinterpret_cast<const uint8_t *>(copy.from[lane]), fromMemory);
     if (fromMemory < copy.bytes)
       std::memset(to + fromMemory, 0, copy.bytes - fromMemory);
-    if (copy.lanes) // others are still to come
-      flights.end(copy.flight, {copy.to[lane], copy.to[lane] + copy.bytes});
   }
+}
+
+void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
+  move(copy, lanes);
   if (!copy.lanes)
     flights.end(copy.flight);
+  else // others are still to come
+    for (LaneMask rest = lanes; rest; rest &= rest - 1) {
+      uint32_t to = copy.to[std::countr_zero(rest)];
+      flights.end(copy.flight, {to, to + copy.bytes});
+    }
   // From here on it is as if the threads themselves had stored it.
   if (isUsualStore(warp, copy, lanes))
     return;

@@ -112,6 +112,7 @@ private:
     uint32_t barrier;
   };
 
+  void move(const AsyncCopy &copy, LaneMask lanes);
   void execute(Warp &warp, AsyncCopy &copy, LaneMask lanes);
   bool isUsualStore(const Warp &warp, const AsyncCopy &copy, LaneMask lanes);
   void capture(BulkCopy &copy);

@@ -143,15 +143,19 @@ void accessRows(Warp &warp, const Instruction &instruction, AccessKind kind, Acc
 
 /// From rows of which number `row` lies at `at(row)`.
 template <class At> void copyRows(Warp &warp, const Instruction &instruction, At at) {
+  auto copyMatrix = [&](uint32_t matrix, uint32_t *to) {
+    for (uint32_t row = 0; row < 8; ++row)
+      std::memcpy(to + 4 * row, at(8 * matrix + row), 16);
+  };
   for (uint32_t matrix = 0; matrix < instruction.listCount; ++matrix) {
     uint32_t *to = warp.lanes<uint32_t>(instruction.list[matrix]);
-    alignas(64) uint32_t words[kWarpSize];
-    for (uint32_t row = 0; row < 8; ++row)
-      std::memcpy(words + 4 * row, at(8 * matrix + row), 16);
-    if (instruction.modifiers & kTransposed)
+    if (instruction.modifiers & kTransposed) {
+      alignas(64) uint32_t words[kWarpSize];
+      copyMatrix(matrix, words);
       transpose(words, to);
-    else
-      std::memcpy(to, words, sizeof words);
+    } else {
+      copyMatrix(matrix, to);
+    }
   }
 }
 

@@ -232,8 +232,9 @@ private:
 } // namespace
 
 bool hasHopperKernel(const Matmul &matmul) {
-  return matmul.tile == matmul.tileOf(TileSize::many) && !isInteger(matmul.layout.element) &&
-         !matmul.x.isF32() && matmul.layout.k % (kChunks * kChunkColumns) == 0;
+  return matmul.tile.tokens == matmul.tileOf(TileSize::many).tokens &&
+         !isInteger(matmul.layout.element) && !matmul.x.isF32() &&
+         matmul.layout.k % (kChunks * kChunkColumns) == 0;
 }
 
 func::FuncOp buildHopperKernel(OpBuilder &builder, const Matmul &matmul) {

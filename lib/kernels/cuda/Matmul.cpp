@@ -15,6 +15,12 @@ namespace {
 
 constexpr int64_t kCopyBytes = 16;
 
+/// The second-level cache keeps a matrix of at most so many bytes, and of tokens beside
+/// a larger one so many: as many bytes at 4096 columns of 16 bits. That is half of what
+/// it has on an A100; what passes by and results take the other half. And the blocks
+/// that run together are then about as high as they are wide, and read least.
+constexpr int64_t kKeptBytes = 16 << 20, kBandTokens = 2048;
+
 /// Slabs of a panel that blocks of a tile compute, and those of a matrix.
 int64_t slabsOf(const MatmulTile &tile) { return kHalf / tile.rowsOfHalf(); }
 int64_t partsOf(const Matmul &matmul) { return matmul.layout.panels() * slabsOf(matmul.tile); }
@@ -278,15 +284,17 @@ bool Matmul::isSupported() const {
 }
 
 MatmulTile Matmul::tileOf(TileSize size) const {
+  bool keepsMatrix = layout.panels() * layout.panelBytes() <= kKeptBytes;
+  const int64_t bandTokens = keepsMatrix ? 0 : kBandTokens;
   switch (size) {
   case TileSize::few:
     // Few tokens have few blocks: their work is divided among more warps.
-    return {2, 8, 8, 4};
+    return {2, 8, 8, 4, bandTokens};
   case TileSize::some:
-    return {2, 16, 32, 4};
+    return {2, 16, 32, 4, bandTokens};
   case TileSize::many:
     // All sums stay in registers; those of integers are two.
-    return {4, 16, x.isF32() || isInteger(layout.element) ? 64 : 96, 3};
+    return {4, 16, x.isF32() || isInteger(layout.element) ? 64 : 96, 3, bandTokens};
   }
   llvm_unreachable("a size without a tile");
 }

@@ -17,6 +17,9 @@ struct MatmulTile {
   int64_t warps = 2, rows = 8, tokens = 8;
   /// Stages of the pipeline that copies matrices and tokens.
   int64_t stages = 4;
+  /// What the second-level cache is to keep of a group while the rest passes by: one
+  /// band of about so many tokens after the other, or, if this is 0, the matrix.
+  int64_t bandTokens = 0;
 
   int64_t rowsOfHalf() const { return warps * rows; }
   bool operator==(const MatmulTile &) const = default;

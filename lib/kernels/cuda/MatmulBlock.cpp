@@ -33,8 +33,7 @@ Value MatmulBlock::isPast() {
   return matmul.hasOffsets ? b.equal(group, b.i32(layout.groups)) : b.constant(b.getI1Type(), 0);
 }
 
-/// Blocks are numbered by group, then by part of the matrix, then by rows:
-/// those that read the same weights run at the same time. Those of a group have
+/// Blocks are numbered by group, and in it as findTile says. Those of a group have
 /// equally many rows, but for the last: so they stay together, and what one has
 /// read is in the cache for the others. Returns whether there is work for this one.
 Value MatmulBlock::find() {
@@ -50,14 +49,35 @@ Value MatmulBlock::find() {
     isFound = b.less(block, b.mul(rowTiles, b.i32(parts)));
   // Not divided by zero where nothing is found.
   rowTiles = b.max(rowTiles, b.i32(1));
-  Value index = b.sub(block, start);
-  part = arith::DivUIOp::create(b, index, rowTiles);
   Value each = b.i32(tokens);
   if (matmul.hasOffsets)
     each = arith::DivUIOp::create(b, b.sub(b.add(rows, rowTiles), b.i32(1)), rowTiles);
-  firstRow = b.add(from, b.mul(arith::RemUIOp::create(b, index, rowTiles), each));
+  firstRow = b.add(from, b.mul(findTile(b.sub(block, start), rowTiles), each));
   rowCount = b.min(b.sub(to, firstRow), each);
   return isFound;
+}
+
+/// Finds the part of block `index` of a group, and returns its tile of rows. Rows pass
+/// by a matrix that stays in the cache: a tile's parts follow each other. A larger
+/// matrix passes by a band of rows: a part's tiles follow each other, and parts go
+/// backwards in odd bands, to begin with what the band before has left in the cache.
+/// The last band takes what is less than half of one more.
+Value MatmulBlock::findTile(Value index, Value rowTiles) {
+  if (matmul.tile.bandTokens == 0) {
+    part = b.remainder(index, parts);
+    return b.divided(index, parts);
+  }
+  int64_t bandTiles = llvm::divideCeil(matmul.tile.bandTokens, tokens);
+  Value bands = b.divided(b.add(rowTiles, b.i32(bandTiles / 2)), bandTiles);
+  Value last = b.sub(b.max(bands, b.i32(1)), b.i32(1));
+  Value band = b.min(b.divided(index, bandTiles * parts), last);
+  Value firstTile = b.mul(band, b.i32(bandTiles));
+  Value tiles = b.select(b.less(band, last), b.i32(bandTiles), b.sub(rowTiles, firstTile));
+  Value inBand = b.sub(index, b.mul(firstTile, b.i32(parts)));
+  Value forwards = arith::DivUIOp::create(b, inBand, tiles);
+  Value backwards = b.sub(b.i32(parts - 1), forwards);
+  part = b.select(b.equal(b.remainder(band, 2), b.i32(0)), forwards, backwards);
+  return b.add(firstTile, arith::RemUIOp::create(b, inBand, tiles));
 }
 
 /// The group of this block; each lane looks at one of 32 at a time. One group

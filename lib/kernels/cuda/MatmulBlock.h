@@ -38,6 +38,7 @@ public:
   mlir::Value group, part, firstRow, rowCount;
 
 private:
+  mlir::Value findTile(mlir::Value index, mlir::Value rowTiles);
   mlir::Value findGroup(mlir::Value &start, mlir::Value &from, mlir::Value &to);
   mlir::Value loadOffset(mlir::Value index);
   void storeElement(mlir::Value value, mlir::Value row, mlir::Value token, mlir::Value column);

@@ -1,7 +1,7 @@
 // Kernels of products for a device, and what they are launched with.
 #pragma once
 
-#include "lib/kernels/cuda/Matmul.h"
+#include "lib/kernels/cuda/HopperMatmul.h"
 #include "test/unit/kernels/device_program.h"
 #include "test/unit/kernels/matmul_cases.h"
 #include "gtest/gtest.h"
@@ -47,9 +47,12 @@ protected:
             matmul.hasZeros ? std::optional(WeightType::int8) : std::nullopt};
   }
 
-  /// A program of the kernel with the tile of a size, alone.
-  static std::string textOf(cuda::Matmul matmul, cuda::TileSize size) {
+  /// A program of the kernel with the tile of a size, alone; in bands of the given
+  /// tokens instead of its own, if any.
+  static std::string textOf(cuda::Matmul matmul, cuda::TileSize size, int64_t bandTokens = 0) {
     matmul.tile = matmul.tileOf(size);
+    if (bandTokens)
+      matmul.tile.bandTokens = bandTokens;
     // Types of the kernel's own context are not those of the program's.
     return launchText(
         [&](mlir::OpBuilder &builder) {
@@ -65,8 +68,16 @@ protected:
           return matmul.grid(builder, builder.getUnknownLoc(), rows);
         });
   }
-  static std::unique_ptr<DeviceProgram> programOf(const cuda::Matmul &matmul, cuda::TileSize size) {
-    return std::make_unique<DeviceProgram>(textOf(matmul, size), testedCudaChip());
+  static std::unique_ptr<DeviceProgram> programOf(const cuda::Matmul &matmul, cuda::TileSize size,
+                                                  int64_t bandTokens = 0) {
+    return std::make_unique<DeviceProgram>(textOf(matmul, size, bandTokens), testedCudaChip());
+  }
+  /// Of the tile that the chip's kernel of a size has.
+  static int64_t tokensOf(const cuda::Matmul &matmul, cuda::TileSize size) {
+    cuda::Matmul sized = matmul;
+    sized.tile = matmul.tileOf(size);
+    bool isHopper = testedCudaChip() == "sm_90a" && cuda::hasHopperKernel(sized);
+    return isHopper ? cuda::kHopperTokens : sized.tile.tokens;
   }
 
   static cuda::Matmul inContext(cuda::Matmul matmul, mlir::Builder &b) {

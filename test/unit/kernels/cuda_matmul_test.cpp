@@ -61,6 +61,30 @@ TEST_F(CudaMatmulTest, EveryTypeMatchesDoubleInEveryTile) {
   }
 }
 
+/// The order of blocks: bands whose last one is lower or higher than the others, or the
+/// only one; and none, where rows pass by the matrix.
+TEST_F(CudaMatmulTest, BandsChangeNoBit) {
+  constexpr int64_t kGroups = 3, kColumns = 520, kDepth = 64;
+  cuda::Matmul matmul = matmulOf({WeightType::bf16, MOEC_BF16}, kGroups, kColumns, kDepth);
+  matmul.hasOffsets = true;
+  std::vector<Array> matrices =
+      packed(randomMatrices(random, matricesOf(matmul)), matricesOf(matmul));
+  for (cuda::TileSize size : {cuda::TileSize::few, cuda::TileSize::many}) {
+    const int64_t tile = tokensOf(matmul, size), rows = 10 * tile + 1;
+    Array offsets = array({kGroups + 1}, {0, 7.0 * tile - 1, 7.0 * tile - 1, 9.0 * tile}, MOEC_I32);
+    std::vector<Array> inputs =
+        join({randomArray(random, {rows, kDepth}, MOEC_BF16), offsets}, matrices);
+    std::vector<Array> expected = programOf(matmul, size)->run(inputs);
+    ASSERT_EQ(expected.size(), 1u);
+    for (int64_t band : {2, 3}) {
+      SCOPED_TRACE("bands of " + std::to_string(band) + " tiles of " + std::to_string(tile));
+      std::vector<Array> y = programOf(matmul, size, band * tile)->run(inputs);
+      ASSERT_EQ(y.size(), 1u);
+      EXPECT_TRUE(identical(y[0], expected[0]));
+    }
+  }
+}
+
 /// Two slots per row of x, groups of several sizes, one of them empty, and one
 /// slot in no group; gates of both kinds, with bias.
 TEST_F(CudaMatmulTest, EveryTypeIsGroupedWithGateAndBias) {

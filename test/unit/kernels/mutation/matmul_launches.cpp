@@ -1,4 +1,3 @@
-#include "lib/kernels/cuda/HopperMatmul.h"
 #include "test/unit/kernels/cuda_matmul_cases.h"
 #include "test/unit/kernels/mutation/launches.h"
 #include <map>
@@ -23,7 +22,7 @@ const Product kProducts[] = {{"bf16_by_bf16", {bf16, MOEC_BF16}},
                              {"int8", {int8}},
                              {"int8_by_bf16", {int8, MOEC_BF16, 128, bf16, true}},
                              {"int4", {int4, MOEC_F32, 64, f32, true}}};
-/// How groups are found and what becomes of sums does not depend on the operands.
+/// How work is found and what becomes of sums does not depend on the operands.
 const llvm::ArrayRef kGroupedProducts(kProducts, 1);
 
 class MatmulLaunches : public CudaMatmulTest,
@@ -33,6 +32,7 @@ protected:
   cuda::TileSize size() const { return std::get<1>(GetParam()); }
 };
 class DenseMatmulLaunches : public MatmulLaunches {};
+class BandedMatmulLaunches : public MatmulLaunches {};
 class GroupedMatmulLaunches : public MatmulLaunches {};
 
 /// More steps than stages, the last of which is a part, but for products of whole
@@ -47,6 +47,17 @@ TEST_P(DenseMatmulLaunches, Launches) {
   for (int64_t rows : {int64_t(1), 2 * matmul.tileOf(size()).tokens + 3})
     inputs.push_back(join({randomArray(random, {rows, depth}, operands().rows)}, matrices));
   launchSliced(textOf(matmul, size()), "arg0", 0, inputs);
+}
+
+/// Two bands of two tiles and a last one of three, beside a matrix of several parts.
+TEST_P(BandedMatmulLaunches, Launches) {
+  const int64_t columns = 260, depth = 64;
+  cuda::Matmul matmul = matmulOf(operands(), 1, columns, depth);
+  const int64_t tile = tokensOf(matmul, size());
+  std::vector<Array> inputs =
+      join({randomArray(random, {7 * tile, depth}, operands().rows)},
+           packed(randomMatrices(random, matricesOf(matmul)), matricesOf(matmul)));
+  launch(textOf(matmul, size(), 2 * tile), {inputs});
 }
 
 /// Groups of every size, found by lanes of more than one step, and rows behind them. A
@@ -76,9 +87,7 @@ TEST_P(GroupedMatmulLaunches, Launches) {
                 {bias});
   };
   // The kernel that the chip has must have a full tile: groups are divided evenly.
-  matmul.tile = matmul.tileOf(size());
-  bool isHopper = testedCudaChip() == "sm_90a" && cuda::hasHopperKernel(matmul);
-  const int64_t tile = isHopper ? cuda::kHopperTokens : matmul.tile.tokens;
+  const int64_t tile = tokensOf(matmul, size());
   std::map<int64_t, int64_t> many{{0, tile},      {1, 1},  {3, 5}, {7, 1},
                                   {15, tile + 1}, {31, 5}, {33, 3}};
   for (int64_t group = 16; group < 24; ++group)
@@ -98,6 +107,10 @@ std::string nameOfCase(const testing::TestParamInfo<MatmulLaunches::ParamType> &
 }
 INSTANTIATE_TEST_SUITE_P(Kernels, DenseMatmulLaunches,
                          testing::Combine(testing::ValuesIn(kProducts), testing::ValuesIn(kSizes)),
+                         nameOfCase);
+INSTANTIATE_TEST_SUITE_P(Kernels, BandedMatmulLaunches,
+                         testing::Combine(testing::ValuesIn(kGroupedProducts),
+                                          testing::Values(cuda::TileSize::many)),
                          nameOfCase);
 INSTANTIATE_TEST_SUITE_P(Kernels, GroupedMatmulLaunches,
                          testing::Combine(testing::ValuesIn(kGroupedProducts),

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace {
 
 using namespace vgpu;
@@ -59,6 +61,48 @@ TEST_F(CopyGroupsTest, LanesHaveGroupsOfTheirOwn) {
   groups.commit(0x1);
   groups.wait(kAllLanes, 0, log());
   EXPECT_EQ(done, (Done{{1, 0x1}}));
+}
+
+// Whatever lanes issue, commit and wait for, each of them has a counter of its groups.
+TEST_F(CopyGroupsTest, AgreeWithCountersOfLanes) {
+  struct Copy {
+    uint64_t name;
+    LaneMask lanes;
+    std::array<uint32_t, kWarpSize> group;
+  };
+  std::mt19937 random(1);
+  auto someLanes = [&] {
+    auto lanes = static_cast<LaneMask>(random() | random());
+    return random() % 2 ? kAllLanes : lanes;
+  };
+  std::vector<Copy> copies;
+  std::array<uint32_t, kWarpSize> open{};
+  Done expected;
+  for (uint64_t step = 1; step < 2000; ++step) {
+    LaneMask lanes = someLanes();
+    uint32_t allowed = random() % 4, choice = random() % 5;
+    if (choice < 2) {
+      issue(step, lanes);
+      copies.push_back({step, lanes, open});
+    } else if (choice < 4) {
+      groups.commit(lanes);
+      for (int lane = 0; lane < kWarpSize; ++lane)
+        open[lane] += lanes >> lane & 1;
+    } else {
+      groups.wait(lanes, allowed, log());
+      for (Copy &copy : copies) {
+        LaneMask now = 0;
+        for (int lane = 0; lane < kWarpSize; ++lane)
+          if (open[lane] - copy.group[lane] > allowed)
+            now |= copy.lanes & lanes & LaneMask{1} << lane;
+        copy.lanes &= ~now;
+        if (now)
+          expected.push_back({copy.name, now});
+      }
+    }
+    ASSERT_EQ(done, expected) << "step " << step;
+  }
+  EXPECT_GT(done.size(), 500u);
 }
 
 } // namespace

@@ -1,17 +1,8 @@
 #include "async/CopyGroups.h"
 
-#include <algorithm>
-#include <bit>
+#include <utility>
 
 namespace vgpu {
-namespace {
-
-template <class Visit> void forLanes(LaneMask lanes, Visit visit) {
-  for (; lanes; lanes &= lanes - 1)
-    visit(std::countr_zero(lanes));
-}
-
-} // namespace
 
 AsyncCopy &CopyGroups::issue() {
   if (idle.empty())
@@ -19,46 +10,55 @@ AsyncCopy &CopyGroups::issue() {
   AsyncCopy &copy = *copies.emplace_back(std::move(idle.back()));
   idle.pop_back();
   copy.lanes = 0;
+  copy.flight = 0;
   copy.ranges.clear();
-  copy.group = openGroup;
+  copy.commits = commits.size();
   return copy;
 }
 
 void CopyGroups::commit(LaneMask lanes) {
-  forLanes(lanes, [&](int lane) { ++openGroup[lane]; });
+  if (!copies.empty())
+    commits.push_back(lanes);
 }
 
-/// `choose(copy)` says for which lanes it is executed. Where it is none, none of the
-/// later copies is.
-template <class Choose> void CopyGroups::executeIf(const Execute &execute, Choose choose) {
-  for (const std::unique_ptr<AsyncCopy> &copy : copies) {
-    LaneMask chosen = choose(*copy), now = copy->lanes & chosen;
-    if (!chosen)
-      break;
-    if (!now)
-      continue;
-    copy->lanes &= ~now;
-    execute(*copy, now);
-  }
+void CopyGroups::executeWaited(const Execute &execute) {
+  for (const std::unique_ptr<AsyncCopy> &copy : copies)
+    if (LaneMask now = copy->lanes & copy->waited) {
+      copy->lanes &= ~now;
+      execute(*copy, now);
+    }
   std::erase_if(copies, [&](std::unique_ptr<AsyncCopy> &copy) {
     if (copy->lanes)
       return false;
     idle.push_back(std::move(copy));
     return true;
   });
+  size_t settled = copies.empty() ? commits.size() : copies.front()->commits;
+  commits.erase(commits.begin(), commits.begin() + static_cast<ptrdiff_t>(settled));
+  for (const std::unique_ptr<AsyncCopy> &copy : copies)
+    copy->commits -= settled;
 }
 
 void CopyGroups::wait(LaneMask lanes, uint32_t allowed, const Execute &execute) {
-  executeIf(execute, [&](const AsyncCopy &copy) {
-    LaneMask older = 0;
-    for (int lane = 0; lane < kWarpSize; ++lane)
-      older |= openGroup[lane] - copy.group[lane] > allowed ? LaneMask{1} << lane : 0;
-    return older & lanes;
-  });
+  if (allowed >= commits.size())
+    return;
+  counts.assign(allowed + 1, 0);
+  size_t next = commits.size();
+  for (auto copy = copies.rbegin(); copy != copies.rend(); ++copy) {
+    while (next > (*copy)->commits) {
+      LaneMask more = commits[--next];
+      for (LaneMask &atLeast : counts)
+        more &= std::exchange(atLeast, atLeast | more);
+    }
+    (*copy)->waited = counts[allowed] & lanes;
+  }
+  executeWaited(execute);
 }
 
 void CopyGroups::waitForAll(LaneMask lanes, const Execute &execute) {
-  executeIf(execute, [&](const AsyncCopy &) { return lanes; });
+  for (const std::unique_ptr<AsyncCopy> &copy : copies)
+    copy->waited = lanes;
+  executeWaited(execute);
 }
 
 } // namespace vgpu

@@ -14,15 +14,15 @@ namespace vgpu {
 
 struct AsyncCopy {
   LaneMask lanes = 0; ///< that have not been executed yet
-  LaneMask runs = 0;  ///< the first lanes of destinations that follow each other
   const Instruction *instruction = nullptr;
   uint64_t flight = 0;                          ///< names the bytes it will write,
-  std::vector<SharedRange> ranges;              ///< which are these
+  std::vector<SharedRange> ranges;              ///< which are these, if they are apart
   uint32_t bytes = 0;                           ///< of each lane
   std::array<uint32_t, kWarpSize> to{};         ///< shared addresses
   std::array<uint64_t, kWarpSize> from{};       ///< global addresses
   std::array<uint8_t, kWarpSize> sourceBytes{}; ///< the rest is zeros
-  std::array<uint32_t, kWarpSize> group{};
+  size_t commits = 0;                           ///< that came before it
+  LaneMask waited = 0;                          ///< lanes that wait for it now
 };
 
 class CopyGroups {
@@ -40,11 +40,12 @@ public:
   const std::vector<std::unique_ptr<AsyncCopy>> &pending() const { return copies; }
 
 private:
-  template <class Choose> void executeIf(const Execute &execute, Choose choose);
+  void executeWaited(const Execute &execute);
 
   std::vector<std::unique_ptr<AsyncCopy>> copies;
   std::vector<std::unique_ptr<AsyncCopy>> idle; ///< whose memory is used again
-  std::array<uint32_t, kWarpSize> openGroup{};
+  std::vector<LaneMask> commits; ///< by which lanes, since the oldest copy that is pending
+  std::vector<LaneMask> counts;  ///< for `wait`: the lanes with more than so many commits
 };
 
 } // namespace vgpu

@@ -61,13 +61,17 @@ Asynchrony::~Asynchrony() = default;
 AsyncCopy &Asynchrony::newCopy(const Warp &warp) { return copyGroups[warp.index].issue(); }
 
 void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
-  eachRun(copy.runs, copy.lanes, copy.bytes, [&](int lane, uint32_t bytes) {
-    uint32_t to = copy.to[lane];
-    if (!copy.ranges.empty() && copy.ranges.back().end == to) // behind lanes that do not copy
-      copy.ranges.back().end += bytes;
+  if (copy.lanes == kAllLanes && copy.bytes == kUnitBytes)
+    copy.flight = flights.beginUnits(warp, copy.to);
+  if (copy.flight) [[likely]]
+    return;
+  for (LaneMask rest = copy.lanes; rest; rest &= rest - 1) {
+    uint32_t to = copy.to[std::countr_zero(rest)];
+    if (!copy.ranges.empty() && copy.ranges.back().end == to)
+      copy.ranges.back().end += copy.bytes;
     else
-      copy.ranges.push_back({to, to + bytes});
-  });
+      copy.ranges.push_back({to, to + copy.bytes});
+  }
   copy.flight = flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, copy.ranges);
 }
 

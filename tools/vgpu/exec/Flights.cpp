@@ -10,15 +10,6 @@ namespace {
 /// The marks of a unit.
 typedef uint8_t UnitMarks __attribute__((vector_size(16), aligned(1), may_alias));
 
-/// Adds the marks of some bytes, whatever place they have in a unit.
-inline void addMarks(const uint8_t *marks, uint32_t bytes, UnitMarks &units) {
-  const uint8_t *end = marks + bytes;
-  for (; end - marks >= ptrdiff_t{sizeof units}; marks += sizeof units)
-    units |= reinterpret_cast<const UnitMarks &>(*marks);
-  for (; marks < end; ++marks)
-    units[0] |= *marks;
-}
-
 /// The marks that any of them has.
 uint8_t foldMarks(const UnitMarks &marks) {
   uint64_t halves[2];
@@ -50,33 +41,27 @@ void Flights::report(const Warp &warp, int lane, FindingKind kind, std::string m
 }
 
 inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
+  const uint8_t *marks = &block.sharedMarks[address], *end = marks + bytes;
   UnitMarks units{};
-  addMarks(&block.sharedMarks[address], bytes, units);
-  return foldMarks(units);
-}
-
-/// Whether the ranges ascend, so that none is written twice, and none has such a mark.
-inline bool Flights::areFree(Ranges ranges, uint8_t bad) const {
-  UnitMarks units{};
-  uint32_t end = 0;
-  bool ascend = true;
-  for (SharedRange range : ranges) {
-    ascend &= range.begin >= end;
-    end = range.end;
-    addMarks(&block.sharedMarks[range.begin], range.end - range.begin, units);
-  }
-  return ascend && !(foldMarks(units) & bad);
+  for (; end - marks >= kUnit; marks += kUnit)
+    units |= reinterpret_cast<const UnitMarks &>(*marks);
+  uint8_t flags = foldMarks(units);
+  for (; marks < end; ++marks)
+    flags |= *marks;
+  return flags;
 }
 
 std::string Flights::describe(uint64_t address) const {
   for (const Flight &flight : flights) {
     if (flight.isDone)
       continue;
-    for (SharedRange range : flight.ranges)
-      if (address >= range.begin && address < range.end)
-        return flight.instruction->source->text() + " at ptx line " +
-               std::to_string(flight.instruction->source->line) + ", warp " +
-               std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
+    auto holds = [=](SharedRange range) { return address >= range.begin && address < range.end; };
+    auto holdsUnit = [=](uint32_t unit) { return holds({unit, unit + kUnit}); };
+    if (std::any_of(flight.ranges.begin(), flight.ranges.end(), holds) ||
+        (flight.units && std::any_of(flight.units->begin(), flight.units->end(), holdsUnit)))
+      return flight.instruction->source->text() + " at ptx line " +
+             std::to_string(flight.instruction->source->line) + ", warp " +
+             std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
   }
   return "";
 }
@@ -104,6 +89,12 @@ inline void Flights::setMarks(SharedRange range, uint8_t mark) {
   else
     for (; marks < end; marks += kUnit)
       reinterpret_cast<UnitMarks &>(*marks) = UnitMarks{} + mark;
+}
+
+inline void Flights::setMarks(const Units &units, uint8_t mark) {
+  uint8_t *marks = block.sharedMarks.data();
+  for (uint32_t unit : units)
+    reinterpret_cast<UnitMarks &>(marks[unit]) = UnitMarks{} + mark;
 }
 
 inline void Flights::unmark(Direction direction, SharedRange range) {
@@ -135,11 +126,7 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges 
   bool writes = direction == Direction::Writes;
   uint8_t bad = forbidden(writes ? AccessKind::Store : AccessKind::Load);
   const uint8_t *known = block.sharedMarks.data();
-  bool areNew = writes && areFree(ranges, bad);
-  if (areNew)
-    for (SharedRange range : ranges)
-      setMarks(range, kArriving | kWritten);
-  for (SharedRange range : areNew ? Ranges() : ranges) {
+  for (SharedRange range : ranges) {
     bool isKnown = writes || known[range.begin] & kWritten;
     uint8_t flags = writes ? flagsOf(range.begin, range.end - range.begin) : markRead(range);
     if (flags & bad) [[unlikely]]
@@ -162,12 +149,31 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, SharedR
   return number;
 }
 
+uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
+  const uint8_t *marks = block.sharedMarks.data();
+  UnitMarks all{};
+  uint32_t end = 0;
+  bool ascend = true; // or a unit may be there twice
+  for (uint32_t unit : units) {
+    all |= reinterpret_cast<const UnitMarks &>(marks[unit]);
+    ascend &= unit >= end;
+    end = unit + kUnit;
+  }
+  if (!ascend || foldMarks(all) & forbidden(AccessKind::Store)) [[unlikely]]
+    return 0;
+  setMarks(units, kArriving | kWritten);
+  flights.push_back({Direction::Writes, {}, {}, warp.current(), warp.index, 0, &units});
+  return firstFlight + flights.size() - 1;
+}
+
 void Flights::end(uint64_t flight, SharedRange range) { unmark(at(flight).direction, range); }
 
 void Flights::end(uint64_t flight) {
   Flight &done = at(flight);
   for (SharedRange range : done.ranges)
     unmark(done.direction, range);
+  if (done.units)
+    setMarks(*done.units, kWritten);
   done.isDone = true;
   for (; !flights.empty() && flights.front().isDone; ++firstFlight)
     flights.pop_front();

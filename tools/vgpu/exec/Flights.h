@@ -9,6 +9,7 @@
 #include "exec/Block.h"
 #include "memory/SharedRange.h"
 
+#include <array>
 #include <deque>
 #include <span>
 #include <vector>
@@ -22,12 +23,16 @@ public:
   enum class Direction : uint8_t { Writes, Reads };
 
   using Ranges = std::span<const SharedRange>;
+  using Units = std::array<uint32_t, kWarpSize>;
 
   /// An operation begins, issued by a lane of the warp. Reports what does not go
   /// with it: bytes that are in flight already, or that hold an mbarrier. The ranges
   /// stay where they are until its end.
   uint64_t begin(const Warp &warp, int lane, Direction direction, Ranges ranges);
   uint64_t begin(const Warp &warp, int lane, Direction direction, SharedRange range);
+  /// As above, for a write of a unit of 16 bytes by each lane. 0, with nothing done, where
+  /// there is more to look at.
+  uint64_t beginUnits(const Warp &warp, const Units &units);
   /// Some bytes are done.
   void end(uint64_t flight, SharedRange range);
   /// The whole operation is done.
@@ -75,6 +80,7 @@ private:
     const Instruction *instruction;
     uint32_t warp;
     int lane;
+    const Units *units = nullptr; ///< where it has no ranges
     bool isDone = false;
   };
   /// An ordinary access.
@@ -93,9 +99,9 @@ private:
 
   uint8_t markRead(SharedRange range);
   void setMarks(SharedRange range, uint8_t mark);
+  void setMarks(const Units &units, uint8_t mark);
   void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
-  bool areFree(Ranges ranges, uint8_t bad) const;
   void reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
                   uint8_t bad) const;
   std::string describe(uint64_t address) const;

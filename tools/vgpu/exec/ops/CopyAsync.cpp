@@ -29,13 +29,6 @@ void destinationsOf(Warp &warp, const Instruction &instruction, AsyncCopy &copy,
   });
 }
 
-LaneMask runsOf(const AsyncCopy &copy) {
-  const uint32_t *to = copy.to.data();
-  uint32_t bytes = copy.bytes;
-  LaneMask goOn = maskOf([=](int lane) { return to[lane] - to[std::max(lane - 1, 0)] == bytes; });
-  return copy.lanes & ~(goOn & copy.lanes << 1);
-}
-
 /// Addresses must be aligned even where nothing is read.
 void checkUnread(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   uint64_t addresses[kWarpSize];
@@ -103,7 +96,6 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
       __builtin_prefetch(reinterpret_cast<const uint8_t *>(from));
   }
   copy.lanes = lanes;
-  copy.runs = runsOf(copy);
   asynchronyOf(warp).issue(warp, copy);
   return Step::Next;
 }

@@ -28,6 +28,7 @@ Step multiply(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     return Step::Next;
   const auto &plan = *reinterpret_cast<const tensor::Plan *>(instruction.immediate);
   uint32_t *registers[64];
+  VGPU_LANES
   for (uint32_t number = 0; number < instruction.listCount; ++number)
     registers[number] = warp.lanes<uint32_t>(instruction.list[number]);
   uint32_t *const *a = registers + plan.registersOfD;

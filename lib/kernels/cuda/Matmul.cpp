@@ -284,7 +284,8 @@ bool Matmul::isSupported() const {
 }
 
 MatmulTile Matmul::tileOf(TileSize size) const {
-  bool keepsMatrix = layout.panels() * layout.panelBytes() <= kKeptBytes;
+  // Of groups, several pass by at once, and each is to be done with soon.
+  bool keepsMatrix = !hasOffsets && layout.panels() * layout.panelBytes() <= kKeptBytes;
   const int64_t bandTokens = keepsMatrix ? 0 : kBandTokens;
   switch (size) {
   case TileSize::few:

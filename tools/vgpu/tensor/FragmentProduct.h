@@ -31,10 +31,11 @@ template <int first> struct Interleaved {
 template <int first> struct ToQuads {
   static constexpr int of(int lane) { return first + lane / 4; }
 };
+
 template <class Words>
 [[gnu::always_inline]] inline void canonicalize(Words &words) { // the machine has one NaN
-  auto isNan = (Words)((words & 0x7fffffff) > 0x7f800000);
-  words = (words & ~isNan) | (isNan & 0x7fffffff);
+  auto floats = (typename SameLanes<Words>::Floats)words;
+  words = floats == floats ? words : Words{} + 0x7fffffff;
 }
 
 inline void storeSum(const WideFloats &sum, uint32_t *to) {

@@ -164,25 +164,25 @@ LaneMask SharedRaces::touchQuads(const uint64_t *addresses, LaneMask lanes, Acce
 /// has to wait for what another finds. Rows that do not ascend may be one.
 template <uint32_t quads>
 bool SharedRaces::writeRows(const std::array<uint32_t, kWarpSize> &rows, Access now) {
+  Write *known = writes.get();
   uint32_t end = 0;
-  Time newest = 0;
-  bool ascend = true;
+  bool can = true;
   for (uint32_t row : rows) {
-    ascend &= row >= end;
+    can &= row >= end;
     end = row + kRowBytes;
     for (uint32_t quad = 0; quad < quads; ++quad)
-      newest = std::max(newest, writes[(row - kSharedBase) / kRowBytes * quads + quad].time);
+      can &= known[(row - kSharedBase) / kRowBytes * quads + quad].time <= now.floor;
   }
   uint32_t begin = rows.front() - kSharedBase;
   end -= kSharedBase;
-  if (!ascend || newest > now.floor || anySince(now.floor, pageReads, begin, end)) [[unlikely]]
+  if (!can || anySince(now.floor, pageReads, begin, end)) [[unlikely]]
     return false;
   typedef uint32_t Words __attribute__((vector_size(sizeof(Write))));
   Words write{now.epoch, writerOf(now.warp, 0, kByFour, Strength::Weak), now.line, 0};
   const Words nextLane{0, writerOf(0, 1, kByOne, Strength::Weak), 0, 0};
   for (uint32_t row : rows) {
     for (uint32_t quad = 0; quad < quads; ++quad)
-      std::memcpy(&writes[(row - kSharedBase) / kRowBytes * quads + quad], &write, sizeof write);
+      std::memcpy(&known[(row - kSharedBase) / kRowBytes * quads + quad], &write, sizeof write);
     write += nextLane;
   }
   note(now.epoch, pageWrites, begin, end);

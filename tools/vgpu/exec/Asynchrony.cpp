@@ -90,8 +90,9 @@ void Asynchrony::move(const AsyncCopy &copy, LaneMask lanes) {
   std::array<uint8_t, kWarpSize> whole;
   whole.fill(kUnitBytes);
   if (lanes == kAllLanes && copy.bytes == kUnitBytes && copy.sourceBytes == whole) { // usually
+    uint8_t *shared = block.shared(0);
     for (int lane = 0; lane < kWarpSize; ++lane)
-      copyUnit(block.shared(copy.to[lane]), reinterpret_cast<const uint8_t *>(copy.from[lane]),
+      copyUnit(shared + copy.to[lane], reinterpret_cast<const uint8_t *>(copy.from[lane]),
                kUnitBytes);
     return;
   }

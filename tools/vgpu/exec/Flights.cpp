@@ -122,6 +122,15 @@ void Flights::reportBusy(const Warp &warp, int lane, Direction direction, Shared
          at, describe(at));
 }
 
+inline Flights::Flight &Flights::add(const Warp &warp, int lane, Direction direction) {
+  Flight &flight = flights.emplace_back();
+  flight.direction = direction;
+  flight.instruction = warp.current();
+  flight.warp = warp.index;
+  flight.lane = lane;
+  return flight;
+}
+
 uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges ranges) {
   bool writes = direction == Direction::Writes;
   uint8_t bad = forbidden(writes ? AccessKind::Store : AccessKind::Load);
@@ -137,7 +146,7 @@ uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges 
     if (writes) // one by one: an operation may write bytes twice
       setMarks(range, kArriving | kWritten);
   }
-  flights.push_back({direction, ranges, {}, warp.current(), warp.index, lane});
+  add(warp, lane, direction).ranges = ranges;
   return firstFlight + flights.size() - 1;
 }
 
@@ -162,7 +171,7 @@ uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
   if (!ascend || foldMarks(all) & forbidden(AccessKind::Store)) [[unlikely]]
     return 0;
   setMarks(units, kArriving | kWritten);
-  flights.push_back({Direction::Writes, {}, {}, warp.current(), warp.index, 0, &units});
+  add(warp, 0, Direction::Writes).units = &units;
   return firstFlight + flights.size() - 1;
 }
 

@@ -97,6 +97,7 @@ private:
     RecycledVector<uint8_t> pages;
   };
 
+  Flight &add(const Warp &warp, int lane, Direction direction);
   uint8_t markRead(SharedRange range);
   void setMarks(SharedRange range, uint8_t mark);
   void setMarks(const Units &units, uint8_t mark);

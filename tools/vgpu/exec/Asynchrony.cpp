@@ -72,7 +72,7 @@ void Asynchrony::issue(Warp &warp, AsyncCopy &copy) {
     else
       copy.ranges.push_back({to, to + copy.bytes});
   }
-  copy.flight = flights.begin(warp, std::countr_zero(copy.lanes), Direction::Writes, copy.ranges);
+  copy.flight = flights.beginWrites(warp, std::countr_zero(copy.lanes), copy.ranges);
 }
 
 /// Whether nothing is to be found in it, and it is remembered: as UsualAccess.h has it
@@ -113,7 +113,7 @@ void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   else // others are still to come
     for (LaneMask rest = lanes; rest; rest &= rest - 1) {
       uint32_t to = copy.to[std::countr_zero(rest)];
-      flights.end(copy.flight, {to, to + copy.bytes});
+      flights.endWrite({to, to + copy.bytes});
     }
   // From here on it is as if the threads themselves had stored it.
   if (isUsualStore(warp, copy, lanes))

@@ -16,8 +16,7 @@ struct BlockRaces;
 enum SharedMark : uint8_t {
   kWritten = 1,
   kArriving = 2, ///< an asynchronous operation writes it
-  kLeaving = 4,  ///< an asynchronous operation reads it
-  kBarrier = 8,  ///< it belongs to an mbarrier
+  kBarrier = 4,  ///< it belongs to an mbarrier
 };
 
 class Block {

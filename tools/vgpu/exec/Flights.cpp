@@ -23,7 +23,7 @@ uint8_t foldMarks(const UnitMarks &marks) {
 } // namespace
 
 Flights::Flights(Block &block, bool tracksProxies)
-    : block(block), tracksProxies(tracksProxies), readers(block.sharedEnd / kUnit + 1, 0),
+    : block(block), tracksProxies(tracksProxies), pageReads(block.sharedEnd / kPageBytes + 1, 0),
       writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.units.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
@@ -51,33 +51,41 @@ inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   return flags;
 }
 
-std::string Flights::describe(uint64_t address) const {
+bool Flights::areInPagesRead(uint64_t begin, uint64_t end) const {
+  for (uint64_t page = begin / kPageBytes; page * kPageBytes < end; ++page)
+    if (pageReads[page])
+      return true;
+  return false;
+}
+
+/// The first of ascending ranges that the range overlaps, or null.
+static const SharedRange *overlapping(std::span<const SharedRange> ranges, SharedRange range) {
+  auto found = std::partition_point(ranges.begin(), ranges.end(),
+                                    [&](SharedRange other) { return other.end <= range.begin; });
+  return found != ranges.end() && found->begin < range.end ? &*found : nullptr;
+}
+
+bool Flights::isRead(SharedRange range) const {
+  return mayBeRead(range.begin, range.end) &&
+         std::any_of(flights.begin(), flights.end(), [&](const Flight &flight) {
+           return flight.direction == Direction::Reads && !flight.isDone &&
+                  overlapping(flight.ranges, range);
+         });
+}
+
+std::string Flights::describe(SharedRange range) const {
   for (const Flight &flight : flights) {
     if (flight.isDone)
       continue;
-    auto holds = [=](SharedRange range) { return address >= range.begin && address < range.end; };
-    auto holdsUnit = [=](uint32_t unit) { return holds({unit, unit + kUnit}); };
-    if (std::any_of(flight.ranges.begin(), flight.ranges.end(), holds) ||
-        (flight.units && std::any_of(flight.units->begin(), flight.units->end(), holdsUnit)))
+    auto overlaps = [=](SharedRange own) { return range.begin < own.end && own.begin < range.end; };
+    auto overlapsUnit = [=](uint32_t unit) { return overlaps({unit, unit + kUnit}); };
+    if (std::any_of(flight.ranges.begin(), flight.ranges.end(), overlaps) ||
+        (flight.units && std::any_of(flight.units->begin(), flight.units->end(), overlapsUnit)))
       return flight.instruction->source->text() + " at ptx line " +
              std::to_string(flight.instruction->source->line) + ", warp " +
              std::to_string(flight.warp) + ", lane " + std::to_string(flight.lane);
   }
   return "";
-}
-
-/// What the bytes were marked as.
-inline uint8_t Flights::markRead(SharedRange range) {
-  UnitMarks all{};
-  uint8_t *known = block.sharedMarks.data();
-  uint16_t *counts = readers.data();
-  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit) {
-    ++counts[unit];
-    auto &marks = reinterpret_cast<UnitMarks &>(known[unit * kUnit]);
-    all |= marks;
-    marks |= uint8_t{kLeaving};
-  }
-  return foldMarks(all);
 }
 
 /// Most copies are of a few units, which need no call.
@@ -97,29 +105,26 @@ inline void Flights::setMarks(const Units &units, uint8_t mark) {
     reinterpret_cast<UnitMarks &>(marks[unit]) = UnitMarks{} + mark;
 }
 
-inline void Flights::unmark(Direction direction, SharedRange range) {
-  if (direction == Direction::Writes)
-    return setMarks(range, kWritten);
-  uint8_t *known = block.sharedMarks.data();
-  uint16_t *counts = readers.data();
-  for (uint32_t unit = range.begin / kUnit; unit * kUnit < range.end; ++unit)
-    if (--counts[unit] == 0)
-      reinterpret_cast<UnitMarks &>(known[unit * kUnit]) &= uint8_t{kWritten};
+inline Flights::Busy Flights::whyBusy(Direction direction, SharedRange range) const {
+  uint8_t flags = flagsOf(range.begin, range.end - range.begin);
+  if (flags & kForbidden) [[unlikely]]
+    return flags & kBarrier ? Busy::Barrier : Busy::Written;
+  return direction == Direction::Writes && isRead(range) ? Busy::Read : Busy::No;
 }
 
 void Flights::reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
-                         uint8_t bad) const {
-  uint32_t at = range.begin;
-  while (!(block.sharedMarks[at] & bad))
-    ++at;
-  uint8_t flags = flagsOf(range.begin, range.end - range.begin);
-  std::string_view what = flags & kBarrier    ? "that hold a live mbarrier"
-                          : flags & kArriving ? "that an asynchronous operation still writes"
-                                              : "that an asynchronous operation still reads";
+                         Busy busy) const {
+  constexpr std::string_view what[] = {"", "that hold a live mbarrier",
+                                       "that an asynchronous operation still writes",
+                                       "that an asynchronous operation still reads"};
   bool writes = direction == Direction::Writes;
+  uint32_t at = range.begin; // the first such byte
+  while (at + 1 < range.end && whyBusy(direction, {at, at + 1}) == Busy::No)
+    ++at;
   report(warp, lane, FindingKind::Asynchronous,
-         std::string(writes ? "starts to write" : "starts to read") + " bytes " + std::string(what),
-         at, describe(at));
+         std::string(writes ? "starts to write" : "starts to read") + " bytes " +
+             std::string(what[static_cast<int>(busy)]),
+         at, describe({at, at + 1}));
 }
 
 inline Flights::Flight &Flights::add(const Warp &warp, int lane, Direction direction) {
@@ -131,30 +136,58 @@ inline Flights::Flight &Flights::add(const Warp &warp, int lane, Direction direc
   return flight;
 }
 
-uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, Ranges ranges) {
-  bool writes = direction == Direction::Writes;
-  uint8_t bad = forbidden(writes ? AccessKind::Store : AccessKind::Load);
-  const uint8_t *known = block.sharedMarks.data();
+uint64_t Flights::beginWrites(const Warp &warp, int lane, Ranges ranges) {
   for (SharedRange range : ranges) {
-    bool isKnown = writes || known[range.begin] & kWritten;
-    uint8_t flags = writes ? flagsOf(range.begin, range.end - range.begin) : markRead(range);
-    if (flags & bad) [[unlikely]]
-      reportBusy(warp, lane, direction, range, bad);
-    if (!isKnown) [[unlikely]]
-      report(warp, lane, FindingKind::Uninitialized,
-             "an asynchronous operation reads shared memory that nobody has written", range.begin);
-    if (writes) // one by one: an operation may write bytes twice
-      setMarks(range, kArriving | kWritten);
+    if (Busy busy = whyBusy(Direction::Writes, range); busy != Busy::No) [[unlikely]]
+      reportBusy(warp, lane, Direction::Writes, range, busy);
+    setMarks(range, kArriving | kWritten); // one by one: an operation may write bytes twice
   }
-  add(warp, lane, direction).ranges = ranges;
-  return firstFlight + flights.size() - 1;
+  add(warp, lane, Direction::Writes).ranges = ranges;
+  return lastFlight();
+}
+
+/// Whether all of it is written, and nothing forbidden. It is of whole units.
+inline bool Flights::isUsable(SharedRange hull) const {
+  const uint8_t *marks = block.sharedMarks.data();
+  UnitMarks others{};
+  for (uint32_t at = hull.begin; at < hull.end; at += kUnit)
+    others |= reinterpret_cast<const UnitMarks &>(marks[at]) ^ uint8_t { kWritten };
+  return foldMarks(others) == 0;
+}
+
+void Flights::checkRead(const Warp &warp, int lane, SharedRange range) const {
+  if (Busy busy = whyBusy(Direction::Reads, range); busy != Busy::No)
+    reportBusy(warp, lane, Direction::Reads, range, busy);
+  if (!(block.sharedMarks[range.begin] & kWritten))
+    report(warp, lane, FindingKind::Uninitialized,
+           "an asynchronous operation reads shared memory that nobody has written", range.begin);
+}
+
+void Flights::countReads(Ranges hulls, int change) {
+  readsInFlight += static_cast<uint32_t>(change);
+  for (SharedRange hull : hulls)
+    for (uint32_t page = hull.begin / kPageBytes; page * kPageBytes < hull.end; ++page)
+      pageReads[page] = static_cast<uint16_t>(pageReads[page] + change);
+}
+
+uint64_t Flights::beginReads(const Warp &warp, int lane, Ranges ranges, Ranges hulls) {
+  if (!std::all_of(hulls.begin(), hulls.end(), [&](SharedRange hull) { return isUsable(hull); }))
+    for (SharedRange range : ranges)
+      checkRead(warp, lane, range);
+  countReads(hulls, 1);
+  Flight &flight = add(warp, lane, Direction::Reads);
+  flight.ranges = ranges;
+  flight.hulls = hulls;
+  return lastFlight();
 }
 
 uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, SharedRange range) {
-  uint64_t number = begin(warp, lane, direction, {&range, 1});
+  uint64_t number = direction == Direction::Writes
+                        ? beginWrites(warp, lane, {&range, 1})
+                        : beginReads(warp, lane, {&range, 1}, {&range, 1});
   Flight &flight = flights.back();
   flight.own = range;
-  flight.ranges = {&flight.own, 1};
+  flight.ranges = flight.hulls = {&flight.own, 1};
   return number;
 }
 
@@ -168,19 +201,22 @@ uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
     ascend &= unit >= end;
     end = unit + kUnit;
   }
-  if (!ascend || foldMarks(all) & forbidden(AccessKind::Store)) [[unlikely]]
+  if (!ascend || foldMarks(all) & kForbidden || mayBeRead(units.front(), end)) [[unlikely]]
     return 0;
   setMarks(units, kArriving | kWritten);
   add(warp, 0, Direction::Writes).units = &units;
-  return firstFlight + flights.size() - 1;
+  return lastFlight();
 }
 
-void Flights::end(uint64_t flight, SharedRange range) { unmark(at(flight).direction, range); }
+void Flights::endWrite(SharedRange range) { setMarks(range, kWritten); }
 
 void Flights::end(uint64_t flight) {
   Flight &done = at(flight);
-  for (SharedRange range : done.ranges)
-    unmark(done.direction, range);
+  if (done.direction == Direction::Reads)
+    countReads(done.hulls, -1);
+  else
+    for (SharedRange range : done.ranges)
+      setMarks(range, kWritten);
   if (done.units)
     setMarks(*done.units, kWritten);
   done.isDone = true;
@@ -190,19 +226,20 @@ void Flights::end(uint64_t flight) {
 
 void Flights::check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
                     uint32_t bytes) const {
+  constexpr std::string_view what[] = {"", "the bytes of a live mbarrier",
+                                       "bytes that an asynchronous copy still writes",
+                                       "bytes that an asynchronous operation still reads"};
   bool isLoad = kind == AccessKind::Load;
   for (LaneMask rest = lanes; rest; rest &= rest - 1) {
     int lane = std::countr_zero(rest);
-    uint8_t flags = flagsOf(addresses[lane], bytes);
-    if (!(flags & forbidden(kind))) [[likely]]
+    auto first = static_cast<uint32_t>(addresses[lane]);
+    SharedRange range{first, first + bytes};
+    Busy busy = whyBusy(isLoad ? Direction::Reads : Direction::Writes, range);
+    if (busy == Busy::No) [[likely]]
       continue;
-    std::string_view what = flags & kBarrier ? "the bytes of a live mbarrier"
-                            : flags & kArriving
-                                ? "bytes that an asynchronous copy still writes"
-                                : "bytes that an asynchronous operation still reads";
     report(warp, lane, FindingKind::Asynchronous,
-           std::string(isLoad ? "reads " : "writes ") + std::string(what), addresses[lane],
-           describe(addresses[lane]));
+           std::string(isLoad ? "reads " : "writes ") + std::string(what[static_cast<int>(busy)]),
+           first, describe(range));
   }
 }
 
@@ -228,7 +265,6 @@ void Flights::fence(const Warp &warp, LaneMask lanes) {
 }
 
 bool Flights::Accessors::mayHaveAny(SharedRange range) const {
-  constexpr uint32_t kPageBytes = kUnit * kPageUnits;
   for (uint32_t page = range.begin / kPageBytes; page * kPageBytes < range.end; ++page)
     if (pages[page])
       return true;
@@ -259,7 +295,6 @@ void Flights::checkEarlier(Accessors &accessors, const Warp &warp, int lane, Sha
 
 /// Of pages that the range contains, nothing is left.
 void Flights::Accessors::forgetPages(SharedRange range) {
-  constexpr uint32_t kPageBytes = kUnit * kPageUnits;
   for (uint32_t page = (range.begin + kPageBytes - 1) / kPageBytes;
        (page + 1) * kPageBytes <= range.end; ++page)
     pages[page] = false;

@@ -2,8 +2,9 @@
 // Shared memory that asynchronous operations are writing or reading, and what
 // the asynchronous proxy may see of it.
 //
-// Each byte has marks (SharedMark), which are set when an operation is issued and
-// taken away when something waits for it.
+// Bytes that are written have marks (SharedMark), which are set when an operation is
+// issued and taken away when something waits for it. Of what is read, which may be much
+// and in many pieces, pages are counted: who writes to such a page looks closer.
 
 #include "check/Finding.h"
 #include "exec/Block.h"
@@ -28,19 +29,23 @@ public:
   /// An operation begins, issued by a lane of the warp. Reports what does not go
   /// with it: bytes that are in flight already, or that hold an mbarrier. The ranges
   /// stay where they are until its end.
-  uint64_t begin(const Warp &warp, int lane, Direction direction, Ranges ranges);
+  uint64_t beginWrites(const Warp &warp, int lane, Ranges ranges);
+  /// `ranges` are ascending, and `hulls` contain them.
+  uint64_t beginReads(const Warp &warp, int lane, Ranges ranges, Ranges hulls);
   uint64_t begin(const Warp &warp, int lane, Direction direction, SharedRange range);
   /// As above, for a write of a unit of 16 bytes by each lane. 0, with nothing done, where
   /// there is more to look at.
   uint64_t beginUnits(const Warp &warp, const Units &units);
-  /// Some bytes are done.
-  void end(uint64_t flight, SharedRange range);
+  /// Some bytes of what is written are done.
+  void endWrite(SharedRange range);
   /// The whole operation is done.
   void end(uint64_t flight);
 
-  /// Marks of bytes that an ordinary access of the kind must not touch.
-  static constexpr uint8_t forbidden(AccessKind kind) {
-    return kind == AccessKind::Load ? kArriving | kBarrier : kArriving | kLeaving | kBarrier;
+  /// Marks of bytes that an ordinary access must not touch.
+  static constexpr uint8_t kForbidden = kArriving | kBarrier;
+  /// Whether an operation may be reading some of [begin, end), which must not be written.
+  bool mayBeRead(uint64_t begin, uint64_t end) const {
+    return readsInFlight && areInPagesRead(begin, end);
   }
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
@@ -72,10 +77,10 @@ public:
               std::string other = "", Severity severity = Severity::Error) const;
 
 private:
-  static constexpr uint32_t kUnit = 16, kPageUnits = 64;
+  static constexpr uint32_t kUnit = 16, kPageUnits = 64, kPageBytes = kUnit * kPageUnits;
   struct Flight {
     Direction direction;
-    Ranges ranges;
+    Ranges ranges, hulls;
     SharedRange own{}; ///< where it is the only one
     const Instruction *instruction;
     uint32_t warp;
@@ -97,15 +102,23 @@ private:
     RecycledVector<uint8_t> pages;
   };
 
+  /// Why bytes must not be touched.
+  enum class Busy : uint8_t { No, Barrier, Written, Read };
+
   Flight &add(const Warp &warp, int lane, Direction direction);
-  uint8_t markRead(SharedRange range);
+  uint64_t lastFlight() const { return firstFlight + flights.size() - 1; }
   void setMarks(SharedRange range, uint8_t mark);
   void setMarks(const Units &units, uint8_t mark);
-  void unmark(Direction direction, SharedRange range);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
+  bool areInPagesRead(uint64_t begin, uint64_t end) const;
+  bool isRead(SharedRange range) const;
+  bool isUsable(SharedRange hull) const;
+  void countReads(Ranges hulls, int change);
+  Busy whyBusy(Direction direction, SharedRange range) const;
+  void checkRead(const Warp &warp, int lane, SharedRange range) const;
   void reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
-                  uint8_t bad) const;
-  std::string describe(uint64_t address) const;
+                  Busy busy) const;
+  std::string describe(SharedRange range) const;
   bool isFenced(const Accessor &accessor, uint32_t issuer) const {
     return hasFenced(accessor.thread, accessor.time) || hasFenced(issuer, accessor.time);
   }
@@ -119,7 +132,8 @@ private:
 
   std::deque<Flight> flights; ///< by number; the first is not done
   uint64_t firstFlight = 1;
-  RecycledVector<uint16_t> readers; ///< of each unit
+  std::vector<uint16_t> pageReads; ///< in flight, of each page
+  uint32_t readsInFlight = 0;
   Accessors writers, loaders;
   std::vector<uint32_t> fences; ///< the time of each thread's last fence
   uint32_t time = 1;

@@ -93,11 +93,13 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
     faultShared(block, lanes, accessed.addresses, bytes, kind);
   describeLanes(accessed, lanes, bytes);
   Marks marks = marksOf(block, accessed, lanes, bytes);
-  if (marks.hasAny(Flights::forbidden(kind))) [[unlikely]]
-    block.asynchrony->flights.check(warp, kind, lanes, accessed.addresses, bytes);
-  if (block.asynchrony) [[unlikely]]
-    block.asynchrony->flights.remember(warp, kind, lanes, accessed.addresses, bytes,
-                                       accessed.groupsIfAny());
+  if (block.asynchrony) [[unlikely]] {
+    Flights &flights = block.asynchrony->flights;
+    if (marks.hasAny(Flights::kForbidden) ||
+        (kind != AccessKind::Load && flights.mayBeRead(extent.low, extent.high + bytes)))
+      flights.check(warp, kind, lanes, accessed.addresses, bytes);
+    flights.remember(warp, kind, lanes, accessed.addresses, bytes, accessed.groupsIfAny());
+  }
   if (!marks.haveAll(kWritten)) [[unlikely]] {
     if (kind != AccessKind::Store)
       checkWritten(warp, accessed, lanes, bytes);

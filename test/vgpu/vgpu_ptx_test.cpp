@@ -158,6 +158,15 @@ TEST(Ptx, WidthsShareNoPlaces) {
   EXPECT_EQ(places.count(), 2u + 2u);
 }
 
+// %r8 takes the place of %r1, and not of an accumulator, or of what one becomes.
+TEST(Ptx, RegistersInFlightShareNoPlaces) {
+  Places places("mov.b32 %r1, 1;\nadd.s32 %r2, %r1, 1;\n"
+                "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%r3, %r4, %r5, %r6}, %d1, "
+                "%d2, 1, 1, 1, 0, 0;\nmov.b32 %r7, %r3;\nmov.b32 %r8, 1;\n");
+  EXPECT_EQ(places.of("%r8"), places.of("%r1"));
+  EXPECT_EQ(places.count(), 2u + 5u + 2u * 2u);
+}
+
 // %r1 is not mentioned after the loop's middle, but read when it comes again; %r2 is
 // written in every pass before it is read.
 TEST(Ptx, LoopsKeepWhatTheyCarry) {

@@ -22,7 +22,11 @@ std::unique_ptr<Frame> Warp::newFrame(const Function &function, uint32_t localBa
   result->function = &function;
   // Registers that a program reads before it writes them are at least the same in every run.
   result->registers.resize(std::max<uint32_t>(function.registerWords, 1));
-  std::memset(result->registers.data(), 0xdb, function.registerWords * sizeof(uint32_t));
+  auto fill = [&](uint32_t begin, uint32_t end) {
+    std::memset(result->registers.data() + begin, 0xdb, (end - begin) * sizeof(uint32_t));
+  };
+  fill(0, function.definedBegin);
+  fill(function.definedEnd, function.registerWords);
   result->predicates.assign(function.predicates, 0);
   result->predicates[0] = kAllLanes;
   result->localBase = localBase;

@@ -4,6 +4,7 @@
 #include "tensor/Descriptor.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace vgpu {
 
@@ -19,6 +20,11 @@ int stepsOfUnit(Format format) { return format == Format::B1 ? 4 : 128 / bitsOf(
 constexpr uint32_t kMostRegisters = 128 + 4;
 
 size_t indexOf(int32_t word) { return static_cast<size_t>(word) / kWarpSize; }
+
+bool haveSameRegisters(const Instruction &one, const Instruction &other) {
+  return one.listCount == other.listCount &&
+         std::memcmp(one.list, other.list, one.listCount * sizeof(Operand)) == 0;
+}
 
 } // namespace
 
@@ -79,6 +85,18 @@ void WarpgroupEngine::checkFenced(Warp &warp, WarpState &state, const Operation 
   check(operation.accumulators(), operation.instruction->listCount, "registers of A");
 }
 
+void WarpgroupEngine::markRegisters(WarpState &state, const Operation &operation) {
+  const Instruction &instruction = *operation.instruction;
+  for (uint32_t number = instruction.listCount; number-- > 0;) { // accumulators last
+    int32_t word = instruction.list[number].word;
+    if (word < 0)
+      continue;
+    state.flightGroup[indexOf(word)] = operation.group + 1;
+    state.isOperandOfA[indexOf(word)] = number >= operation.accumulators();
+  }
+  state.lastMarked = &instruction;
+}
+
 void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Plan &plan,
                             uint64_t descriptorA, uint64_t descriptorB, bool accumulates) {
   if (warp.index / kWarps * kWarps + kWarps > warps.size())
@@ -87,13 +105,9 @@ void WarpgroupEngine::issue(Warp &warp, const Instruction &instruction, const Pl
                                                      " warps of the block are too few");
   WarpState &state = stateOf(warp);
   Operation operation{state.issued++, state.openGroup, &instruction, &plan, accumulates};
-  checkFenced(warp, state, operation);
-  for (uint32_t number = instruction.listCount; number-- > 0;) { // accumulators last
-    int32_t word = instruction.list[number].word;
-    if (word < 0)
-      continue;
-    state.flightGroup[indexOf(word)] = operation.group + 1;
-    state.isOperandOfA[indexOf(word)] = number >= operation.accumulators();
+  if (!state.lastMarked || !haveSameRegisters(*state.lastMarked, instruction)) {
+    checkFenced(warp, state, operation);
+    markRegisters(state, operation);
   }
   Tile &tile = tileOf(warp, operation.sequence);
   if (!tile.issuedBy) {
@@ -123,7 +137,7 @@ void WarpgroupEngine::beginTile(Warp &warp, Tile &tile) {
   if (Observer *observer = block.machine.observer)
     for (auto [begin, end] : hulls)
       observer->asyncBegins(warp, 0, AccessKind::Load, begin, end);
-  tile.flight = flights.begin(warp, 0, Flights::Direction::Reads, ranges);
+  tile.flight = flights.beginReads(warp, 0, ranges, hulls);
 }
 
 /// `ranges` are ascending.
@@ -211,7 +225,11 @@ bool WarpgroupEngine::executeThrough(Warp &warp, WarpState &state, Needed isNeed
   return true;
 }
 
-void WarpgroupEngine::commit(Warp &warp) { ++stateOf(warp).openGroup; }
+void WarpgroupEngine::commit(Warp &warp) {
+  WarpState &state = stateOf(warp);
+  ++state.openGroup;
+  state.lastMarked = nullptr;
+}
 
 bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
   WarpState &state = stateOf(warp);
@@ -252,6 +270,7 @@ bool WarpgroupEngine::rename(Warp &warp, WarpState &state, const RegisterUse &us
   };
   if (state.flightGroup[indexOf(from)] && !executeThrough(warp, state, writesIt))
     return false;
+  state.lastMarked = nullptr;
   for (int32_t to : use.writes) {
     state.flightGroup[indexOf(to)] = state.flightGroup[indexOf(from)];
     state.isOperandOfA[indexOf(to)] = state.isOperandOfA[indexOf(from)];
@@ -261,8 +280,6 @@ bool WarpgroupEngine::rename(Warp &warp, WarpState &state, const RegisterUse &us
 }
 
 bool WarpgroupEngine::before(Warp &warp, const RegisterUse &use) {
-  if (use.kind == RegisterUse::Kind::Wgmma)
-    return true;
   WarpState &state = stateOf(warp);
   if (use.kind == RegisterUse::Kind::Move && use.reads.size() == 1)
     return rename(warp, state, use);
@@ -277,6 +294,7 @@ bool WarpgroupEngine::before(Warp &warp, const RegisterUse &use) {
                              " of a wgmma that nobody has waited for",
                          0);
           state.flightGroup[indexOf(word)] = 0; // once is enough
+          state.lastMarked = nullptr;
         }
   bool isWriting = use.kind == RegisterUse::Kind::Ordinary;
   for (int32_t word : use.writes)

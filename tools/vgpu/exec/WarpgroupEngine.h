@@ -2,9 +2,9 @@
 // wgmma: four warps multiply together, asynchronously. An operation begins when
 // all four warps have issued it; it is executed when the first of them waits.
 //
-// Registers of an operation are in flight from issue to wait. Kernels that use
-// wgmma run every instruction through `before`, which knows what registers an
-// instruction touches. `mov` between registers is renaming: compilers put it
+// Registers of an operation are in flight from issue to wait. In kernels that use
+// wgmma every instruction that touches such registers runs through `before`, which
+// knows them. `mov` between registers is renaming: compilers put it
 // between asynchronous operations, where hardware has no instruction at all.
 
 #include "exec/Flights.h"
@@ -33,7 +33,8 @@ public:
   /// wgmma.fence.
   void fence(Warp &warp);
 
-  /// Before any instruction of a kernel that uses wgmma. False: try again later.
+  /// Before an instruction that touches registers which may be in flight, but for
+  /// wgmma itself. False: try again later.
   bool before(Warp &warp, const RegisterUse &use);
   /// A warp leaves: reports what it did not wait for.
   void finish();
@@ -70,7 +71,10 @@ private:
     std::deque<Operation> operations;
     uint32_t openGroup = 0;
     uint64_t issued = 0;
-    bool hasFenced = false;            ///< at all
+    bool hasFenced = false; ///< at all
+    /// The last wgmma, of the open group, as long as its registers are marked as they
+    /// were then.
+    const Instruction *lastMarked = nullptr;
     std::vector<uint32_t> flightGroup; ///< of each register: 1 + the group it is in flight for
     std::vector<uint8_t> isOperandOfA; ///< and whether only as an operand that is read
     std::vector<uint8_t> isUnfenced;   ///< written since the last wgmma.fence
@@ -81,6 +85,7 @@ private:
   /// Gives up the oldest tile, which all its warps have waited for.
   static void dropFirst(Group &group);
   void checkFenced(Warp &warp, WarpState &state, const Operation &operation);
+  static void markRegisters(WarpState &state, const Operation &operation);
   void beginTile(Warp &warp, Tile &tile);
   void checkInShared(const std::vector<SharedRange> &ranges) const;
   void capture(Tile &tile);

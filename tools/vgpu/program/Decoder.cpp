@@ -102,12 +102,6 @@ void layOutParameters(Program &program) {
   }
 }
 
-bool usesWarpgroups(const ptx::Function &function) {
-  return std::any_of(
-      function.instructions.begin(), function.instructions.end(),
-      [](const ptx::Instruction &instruction) { return instruction.opcode == "wgmma"; });
-}
-
 } // namespace
 
 uint64_t functionAddress(const ptx::Module &module, std::string_view name) {
@@ -162,13 +156,15 @@ FunctionBuilder::FunctionBuilder(const ptx::Module &module, const ptx::Function 
   placeVariables();
 }
 
-/// Of parameters, and of operations that are in flight, places have a meaning of their own.
+/// Places of parameters have a meaning of their own.
 void FunctionBuilder::placeRegisters() {
-  bool share = source.isKernel && !usesWarpgroups(source);
+  bool share = source.isKernel;
   if (share) {
     RegisterPlaces places = shareRegisters(source);
     registerWords = std::move(places.words);
     function.registerWords = places.end;
+    function.definedBegin = places.definedBegin;
+    function.definedEnd = places.end;
   }
   registerWords.resize(source.registers.size());
   for (size_t index = 0; index < registerWords.size(); ++index) {
@@ -265,17 +261,28 @@ void FunctionBuilder::run() {
   std::copy(constants.begin(), constants.end(), function.constants.get());
 }
 
+/// What touches no register that may be in flight needs no guard; wgmma looks itself.
 void FunctionBuilder::guard() {
   ptx::Instruction none;
   Instruction guard;
   Decoding decoding(*this, none, guard);
   Handler handler = selectors.at(kGuard)(decoding);
+  std::vector<bool> isInFlight = warpgroupRegisters(source);
+  std::set<int32_t> words;
+  for (size_t index = 0; index < isInFlight.size(); ++index)
+    if (isInFlight[index])
+      words.insert(registerWords[index]);
   function.guarded = function.code;
   for (Instruction &instruction : function.guarded) {
-    instruction.execute = handler;
-    function.uses.push_back(instruction.source
-                                ? registerUse(*instruction.source, source, registerWords)
-                                : RegisterUse());
+    RegisterUse &use = function.uses.emplace_back();
+    if (!instruction.source)
+      continue;
+    use = registerUse(*instruction.source, source, registerWords);
+    for (std::vector<int32_t> *some : {&use.reads, &use.writes})
+      std::erase_if(*some, [&](int32_t word) { return !words.count(word); });
+    bool isTouching = !use.reads.empty() || !use.writes.empty();
+    if (isTouching && use.kind != RegisterUse::Kind::Wgmma)
+      instruction.execute = handler;
   }
 }
 

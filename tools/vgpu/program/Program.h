@@ -125,13 +125,15 @@ struct Function {
   std::vector<Instruction> code;
   AlignedWords constants;
   uint32_t registerWords = 0;
+  /// Of these, [definedBegin, definedEnd) are written before they are read.
+  uint32_t definedBegin = 0, definedEnd = 0;
   uint32_t predicates = 1;
   uint32_t localBytes = 0; ///< of each lane, without callees
   std::vector<ParameterSlot> parameters, results;
   std::vector<std::vector<Operand>> lists;         ///< storage of Instruction::list
   std::vector<std::vector<uint32_t>> branchTables; ///< of brx.idx
   /// Where kernels use wgmma: what runs instead of `code`, and what registers
-  /// each instruction touches.
+  /// each instruction touches of those that may be in flight.
   std::vector<Instruction> guarded;
   std::vector<RegisterUse> uses;
   const Instruction *executed() const { return (guarded.empty() ? code : guarded).data(); }

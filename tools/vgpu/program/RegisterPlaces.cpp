@@ -2,8 +2,10 @@
 
 #include "program/Liveness.h"
 #include "program/Program.h"
+#include "program/RegisterUse.h"
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <queue>
@@ -20,6 +22,10 @@ uint32_t registerWords(ptx::Type type) {
 /// is free.
 RegisterPlaces shareRegisters(const ptx::Function &function) {
   std::vector<LiveRange> ranges = liveRanges(function);
+  std::vector<bool> isInFlight = warpgroupRegisters(function);
+  for (size_t index = 0; index < ranges.size(); ++index)
+    if (isInFlight[index])
+      ranges[index] = {0, std::numeric_limits<uint32_t>::max() - 1};
   std::vector<size_t> order(ranges.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
@@ -41,6 +47,8 @@ RegisterPlaces shareRegisters(const ptx::Function &function) {
     else
       places.words[index] =
           static_cast<int32_t>(std::exchange(places.end, places.end + sizeOf(index)));
+    if (ranges[index].begin == 0)
+      places.definedBegin = places.end;
     inUse.emplace(ranges[index].end, index);
   }
   return places;

@@ -1,6 +1,7 @@
 #include "program/RegisterUse.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string_view>
 
 namespace vgpu {
@@ -58,6 +59,38 @@ RegisterUse registerUse(const ptx::Instruction &instruction, const ptx::Function
     collect(operand, function, words, isWritten ? use.writes : use.reads);
   }
   return use;
+}
+
+std::vector<bool> warpgroupRegisters(const ptx::Function &function) {
+  std::vector<int32_t> numbers(function.registers.size());
+  std::iota(numbers.begin(), numbers.end(), 0);
+  std::vector<bool> isInFlight(numbers.size(), false);
+  std::vector<RegisterUse> moves;
+  for (const ptx::Instruction &instruction : function.instructions) {
+    RegisterUse use;
+    if (instruction.opcode == "wgmma")
+      for (const ptx::Operand &operand : instruction.operands)
+        for (const ptx::Operand &element : operand.elements)
+          collect(element, function, numbers, use.reads);
+    for (int32_t number : use.reads)
+      isInFlight[number] = true;
+    if (kindOf(instruction) == RegisterUse::Kind::Move)
+      moves.push_back(registerUse(instruction, function, numbers));
+  }
+  auto isMarked = [&](int32_t number) { return isInFlight[number]; };
+  for (bool isNew = true; isNew;) {
+    isNew = false;
+    for (const RegisterUse &move : moves) {
+      std::vector<int32_t> both = move.reads;
+      both.insert(both.end(), move.writes.begin(), move.writes.end());
+      if (std::any_of(both.begin(), both.end(), isMarked))
+        for (int32_t number : both) {
+          isNew |= !isInFlight[number];
+          isInFlight[number] = true;
+        }
+    }
+  }
+  return isInFlight;
 }
 
 } // namespace vgpu

@@ -24,4 +24,8 @@ struct RegisterUse {
 RegisterUse registerUse(const ptx::Instruction &instruction, const ptx::Function &function,
                         const std::vector<int32_t> &words);
 
+/// The registers of a function, by number, that a wgmma may have in flight: its
+/// accumulators, those of A, and what `mov` connects with them.
+std::vector<bool> warpgroupRegisters(const ptx::Function &function);
+
 } // namespace vgpu

@@ -83,13 +83,17 @@ uint32_t TensorMap::elementBytes() const {
   }
 }
 
-uint32_t TensorMap::boxBytes() const {
-  uint64_t bytes = elementBytes() * box[0];
+uint32_t TensorMap::boxRows() const {
   if (mode == Mode::Im2col)
-    return static_cast<uint32_t>(bytes * pixels);
+    return pixels;
+  uint64_t rows = 1;
   for (int d = 1; d < rank; ++d)
-    bytes *= copied(d);
-  return static_cast<uint32_t>(bytes);
+    rows *= copied(d);
+  return static_cast<uint32_t>(rows);
+}
+
+uint32_t TensorMap::boxBytes() const {
+  return static_cast<uint32_t>(elementBytes() * box[0] * boxRows());
 }
 
 bool TensorMap::isInBoundingBox(const Coordinates &pixel) const {

@@ -65,7 +65,8 @@ struct TensorMap {
   bool isSpace(int dimension) const { return dimension > 0 && dimension < rank - 1; }
   /// Whether a column of pixels can begin there.
   bool isInBoundingBox(const Coordinates &pixel) const;
-  /// Bytes of a box in shared memory, within the tensor or not.
+  /// Rows, and bytes, of a box in shared memory, within the tensor or not.
+  uint32_t boxRows() const;
   uint32_t boxBytes() const;
 
   /// What the driver would reject, in words; empty for a good map.
@@ -87,25 +88,31 @@ struct BoxRow {
   uint32_t validBegin = 0, validEnd = 0; ///< bytes within the row
 };
 
-/// The row of a box that begins at `first`, as number `number`.
-inline BoxRow rowAt(const TensorMap &map, const TensorMap::Coordinates &first, uint64_t number) {
+/// What rows that begin at `first` along the first dimension have in common.
+inline BoxRow rowsFrom(const TensorMap &map, int64_t first) {
   uint32_t elementBytes = map.elementBytes();
   auto width = static_cast<int64_t>(map.box[0]);
-  int64_t begin = std::clamp<int64_t>(-first[0], 0, width);
-  int64_t end = std::clamp<int64_t>(static_cast<int64_t>(map.size[0]) - first[0], 0, width);
+  int64_t begin = std::clamp<int64_t>(-first, 0, width);
+  int64_t end = std::clamp<int64_t>(static_cast<int64_t>(map.size[0]) - first, begin, width);
   BoxRow row;
   row.bytes = static_cast<uint32_t>(width * elementBytes);
+  row.address = map.address + static_cast<uint64_t>(first + begin) * elementBytes;
+  row.validBegin = static_cast<uint32_t>(begin * elementBytes);
+  row.validEnd = static_cast<uint32_t>(end * elementBytes);
+  return row;
+}
+
+/// Of such rows the one that begins at `first`, as number `number`.
+inline BoxRow rowAt(const TensorMap &map, BoxRow row, const TensorMap::Coordinates &first,
+                    uint64_t number) {
   row.offset = static_cast<uint32_t>(number * row.bytes);
-  row.address = map.address + static_cast<uint64_t>(first[0] + begin) * elementBytes;
-  bool isInside = begin < end;
+  bool isInside = true;
   for (int d = 1; d < map.rank; ++d) {
-    isInside = isInside && first[d] >= 0 && first[d] < static_cast<int64_t>(map.size[d]);
+    isInside &= first[d] >= 0 && first[d] < static_cast<int64_t>(map.size[d]);
     row.address += static_cast<uint64_t>(first[d]) * map.stride[d];
   }
-  if (isInside) {
-    row.validBegin = static_cast<uint32_t>(begin * elementBytes);
-    row.validEnd = static_cast<uint32_t>(end * elementBytes);
-  }
+  if (!isInside)
+    row.validBegin = row.validEnd = 0;
   return row;
 }
 
@@ -113,17 +120,21 @@ inline BoxRow rowAt(const TensorMap &map, const TensorMap::Coordinates &first, u
 /// they lie in shared memory.
 template <class Visit>
 void forBoxRows(const TensorMap &map, const TensorMap::Coordinates &corner, Visit visit) {
+  TensorMap::Sizes copied{}, index{};
   uint64_t rows = 1;
   for (int d = 1; d < map.rank; ++d)
-    rows *= map.copied(d);
+    rows *= copied[d] = map.copied(d);
+  TensorMap::Coordinates first = corner;
+  const BoxRow common = rowsFrom(map, corner[0]);
   for (uint64_t number = 0; number < rows; ++number) {
-    TensorMap::Coordinates first = corner;
-    uint64_t rest = number;
+    visit(rowAt(map, common, first, number));
     for (int d = 1; d < map.rank; ++d) {
-      first[d] += static_cast<int64_t>(rest % map.copied(d) * map.elementStride[d]);
-      rest /= map.copied(d);
+      first[d] += static_cast<int64_t>(map.elementStride[d]);
+      if (++index[d] < copied[d])
+        break;
+      index[d] = 0;
+      first[d] = corner[d];
     }
-    visit(rowAt(map, first, number));
   }
 }
 
@@ -132,11 +143,12 @@ void forBoxRows(const TensorMap &map, const TensorMap::Coordinates &corner, Visi
 template <class Visit>
 void forPixels(const TensorMap &map, TensorMap::Coordinates pixel,
                const TensorMap::Coordinates &offset, Visit visit) {
+  const BoxRow common = rowsFrom(map, pixel[0]);
   for (uint32_t number = 0; number < map.pixels; ++number) {
     TensorMap::Coordinates first = pixel;
     for (int d = 1; d < map.rank; ++d)
       first[d] += offset[d];
-    visit(rowAt(map, first, number));
+    visit(rowAt(map, common, first, number));
     for (int d = 1; d < map.rank; ++d) {
       pixel[d] += static_cast<int64_t>(map.elementStride[d]);
       if (!map.isSpace(d) || pixel[d] <= map.lastPixel(d))

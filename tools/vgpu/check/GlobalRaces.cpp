@@ -234,16 +234,34 @@ void GlobalRaces::accessGroups(const LaneAccess &access, const Access &now) {
   });
 }
 
+/// What is far apart is not in the processor's caches: it is sought together.
+inline void GlobalRaces::seek(const uint64_t *addresses, LaneMask runs) {
+  if (runs & (runs - 1))
+    for (; runs; runs &= runs - 1) {
+      uint64_t address = addresses[std::countr_zero(runs)];
+      shadow.page(address).prefetch(static_cast<uint32_t>(address % GlobalShadow::kPageBytes));
+    }
+}
+
+bool GlobalRaces::storeRuns(GlobalRegion &region, const uint64_t *addresses, LaneMask runs,
+                            uint32_t each, const Context &context) {
+  if (!region.reads.isEmpty())
+    return false;
+  noteWrite(region, context);
+  seek(addresses, runs);
+  const Access now = accessOf(
+      {AccessKind::Store, Order::Weak, Scope::None, false, each, kAllLanes, addresses}, context);
+  bool isDone = true;
+  eachRun(runs, kAllLanes, each, [&](int lane, uint32_t bytes) {
+    isDone = isDone && touch(now, addresses[lane], bytes, static_cast<uint32_t>(lane));
+  });
+  return isDone;
+}
+
 void GlobalRaces::accessNow(const LaneAccess &access, const Access &now) {
   if (access.groups && now.isLoad)
     return accessGroups(access, now);
-  // What is far apart is not in the processor's caches: it is sought together.
-  if (access.runs == access.lanes)
-    for (LaneMask rest = access.lanes; rest; rest &= rest - 1) {
-      uint64_t address = access.addresses[std::countr_zero(rest)];
-      auto offset = static_cast<uint32_t>(address % GlobalShadow::kPageBytes);
-      shadow.page(address).prefetch(offset, fittingLog(offset, access.bytes));
-    }
+  seek(access.addresses, access.runs);
   eachRun(access.runs, access.lanes, access.bytes, [&](int lane, uint32_t bytes) {
     uint64_t address = access.addresses[lane];
     if (!touch(now, address, bytes, static_cast<uint32_t>(lane)))
@@ -258,21 +276,39 @@ void GlobalRaces::access(const LaneAccess &access, const Context &context) {
   accessNow(access, accessOf(access, context));
 }
 
-void GlobalRaces::accessRange(const LaneAccess &access, int lane, const Context &context) {
-  uint64_t address = access.addresses[lane];
-  GlobalRegion &region = regions.of(context.line, address);
-  if (access.kind == AccessKind::Load && canLog(region, 1, context.clocks)) {
-    uint32_t *places = placesToLog(region);
-    places[0] = static_cast<uint32_t>(address - region.base());
-    places[1] = static_cast<uint32_t>(lane);
-    logLoad(region, kLineBytes, 0, access.bytes, context);
-    return;
-  }
-  meetDirectly(region, access.kind, context);
+void GlobalRaces::accessPieces(const LaneAccess &access, int lane, const BulkPieces &pieces,
+                               const Context &context) {
   Access now = accessOf(access, context);
   now.record.widthLog = GlobalShadow::kLineLog;
   now.laneLog = kOneLane;
-  settle(now, address, access.bytes, static_cast<uint32_t>(lane));
+  GlobalRegion *logged = nullptr; // of the rows that are in the log, but not counted yet
+  uint32_t *places = nullptr, rows = 0;
+  auto close = [&] {
+    if (logged)
+      logRows(*logged, lane, rows, context);
+    logged = nullptr;
+  };
+  for (auto [shared, bytes, address] : pieces) {
+    if (!address)
+      continue;
+    bool isAgain = logged && logged->contains(address, bytes);
+    GlobalRegion &region = isAgain ? *logged : regions.of(context.line, address);
+    if (access.kind == AccessKind::Load && canLog(region, 1, context.clocks)) {
+      if (!isAgain || *places != bytes || rows == LoggedRead::kMostRows) {
+        close();
+        logged = &region;
+        places = placesToLog(region);
+        *places = bytes;
+        rows = 0;
+      }
+      places[++rows] = static_cast<uint32_t>(address - region.base());
+      continue;
+    }
+    close();
+    meetDirectly(region, access.kind, context);
+    settle(now, address, bytes, static_cast<uint32_t>(lane));
+  }
+  close();
 }
 
 // --- Logs of reads
@@ -313,6 +349,13 @@ bool GlobalRaces::logAccess(const LaneAccess &access, const Context &context) {
     *places++ = placeOf(std::countr_zero(rest));
   logLoad(region, access.bytes, access.lanes, access.runs, context);
   return true;
+}
+
+/// The rows of the lane whose size and places have been written.
+void GlobalRaces::logRows(GlobalRegion &region, int lane, uint32_t rows, const Context &context) {
+  CellRecord record = recordOf(context, Strength::Weak, Scope::None, kLineBytes);
+  record.lane = static_cast<uint32_t>(lane);
+  region.reads.add({record, context.clocks.start, context.clocks.ownKnown(context.warp), 0, rows});
 }
 
 /// Where there is a log already, what could go directly keeps its place among the others.
@@ -371,8 +414,11 @@ GlobalRaces::Access GlobalRaces::accessOf(const LoggedRead &read) const {
 void GlobalRaces::replay(const GlobalRegion &region, const LoggedRead &read,
                          const uint32_t *places) {
   Access now = accessOf(read);
-  if (!read.lanes)
-    return settle(now, region.base() + places[0], read.bytes(), places[1]);
+  if (!read.lanes) {
+    for (uint32_t row = 1; row <= read.rows(); ++row)
+      settle(now, region.base() + places[row], places[0], read.record.lane);
+    return;
+  }
   uint32_t log = read.record.widthLog;
   uint64_t addresses[kWarpSize];
   LaneAccess access{AccessKind::Load, Order::Weak, Scope::None, false,

@@ -35,13 +35,19 @@ public:
 
   /// Remembers the access, after reporting conflicts.
   void access(const LaneAccess &access, const Context &context);
-  /// As above, for one lane and any number of bytes: a bulk copy.
-  void accessRange(const LaneAccess &access, int lane, const Context &context);
+  /// As above, for one lane and the global memory of some pieces: a bulk copy.
+  void accessPieces(const LaneAccess &access, int lane, const BulkPieces &pieces,
+                    const Context &context);
   /// The usual access: all lanes touch `each` bytes that follow each other, weakly,
   /// after all that is remembered of them. False where there is more to look at;
   /// `access` does so, even if a part of it has been remembered.
   template <AccessKind kind>
   bool touchInOrder(GlobalRegion &region, uint64_t address, uint32_t each, const Context &context);
+
+  /// Weak stores by all lanes to the region, in runs of lanes, see LaneAccess. False where
+  /// there is more to look at, as above.
+  bool storeRuns(GlobalRegion &region, const uint64_t *addresses, LaneMask runs, uint32_t each,
+                 const Context &context);
 
   /// Whether weak loads of `each` bytes by the block are only logged.
   static bool canLog(const GlobalRegion &region, uint32_t each, const BlockClocks &clocks) {
@@ -98,6 +104,7 @@ private:
   void settle(const Access &access, uint64_t address, uint32_t bytes, uint32_t lane);
   void settleCell(Page &page, const Access &access, uint32_t offset, CellRecord record,
                   uint64_t address);
+  void seek(const uint64_t *addresses, LaneMask runs);
   void accessGroups(const LaneAccess &access, const Access &now);
   void accessNow(const LaneAccess &access, const Access &now);
   bool logAccess(const LaneAccess &access, const Context &context);
@@ -106,6 +113,7 @@ private:
   void noteWrite(GlobalRegion &region, const Context &context) {
     region.newestWrite = std::max(region.newestWrite, context.clocks.epoch(context.warp));
   }
+  void logRows(GlobalRegion &region, int lane, uint32_t rows, const Context &context);
   bool logInOrder(GlobalRegion &region, uint64_t address, uint32_t each, AccessKind kind,
                   const Context &context);
   void growLog(GlobalRegion &region);

@@ -76,10 +76,13 @@ public:
       uint32_t place = offset >> (log & ~1u);
       return {level.writes[place], level.reads[place]};
     }
-    /// The cell is about to be read from.
-    void prefetch(uint32_t offset, uint32_t log) const {
-      if (const Places &level = places[log / 2]; level.reads)
-        __builtin_prefetch(&level.reads[offset >> (log & ~1u)], 1);
+    /// The cell of the byte is about to be read from, or written to.
+    void prefetch(uint32_t offset) const {
+      uint32_t log = this->log(offset);
+      const Places &level = places[log / 2];
+      uint32_t place = offset >> (log & ~1u);
+      __builtin_prefetch(&level.reads[place], 1);
+      __builtin_prefetch(&level.writes[place], 1);
     }
 
   private:

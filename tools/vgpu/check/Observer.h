@@ -3,6 +3,7 @@
 // and every synchronisation, in the order of execution, one call for a warp's
 // instruction.
 
+#include "async/BulkPiece.h"
 #include "check/AddressGroups.h"
 #include "check/TaskOrder.h"
 
@@ -107,8 +108,8 @@ public:
   /// together (those of one `unit`), each waits.
   virtual void asyncRead(Warp &, LaneMask lanes, const Instruction &, uint32_t begin, uint32_t end,
                          uint32_t unit) {}
-  /// A bulk copy that the lane issues touches global memory.
-  virtual void bulkAccess(Warp &, int lane, AccessKind kind, uint64_t address, uint32_t bytes) {}
+  /// A bulk copy that the lane issues touches the global memory of these pieces.
+  virtual void bulkAccess(Warp &, int lane, AccessKind kind, const BulkPieces &pieces) {}
 };
 
 } // namespace vgpu

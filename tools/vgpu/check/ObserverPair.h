@@ -57,10 +57,9 @@ public:
     first.mbarrierWait(warp, lanes, address);
     second.mbarrierWait(warp, lanes, address);
   }
-  void bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t address,
-                  uint32_t bytes) override {
-    first.bulkAccess(warp, lane, kind, address, bytes);
-    second.bulkAccess(warp, lane, kind, address, bytes);
+  void bulkAccess(Warp &warp, int lane, AccessKind kind, const BulkPieces &pieces) override {
+    first.bulkAccess(warp, lane, kind, pieces);
+    second.bulkAccess(warp, lane, kind, pieces);
   }
   void asyncBegins(Warp &warp, int lane, AccessKind kind, uint32_t begin, uint32_t end) override {
     first.asyncBegins(warp, lane, kind, begin, end);

@@ -379,20 +379,18 @@ void RaceChecker::asyncRead(Warp &warp, LaneMask lanes, const Instruction &instr
 }
 
 /// As the issuing lane's own access; a reduction is atomic.
-void RaceChecker::bulkAccess(Warp &warp, int lane, AccessKind kind, uint64_t address,
-                             uint32_t bytes) {
-  uint64_t addresses[kWarpSize]; // of the others nobody asks
-  addresses[lane] = address;
+void RaceChecker::bulkAccess(Warp &warp, int lane, AccessKind kind, const BulkPieces &pieces) {
   bool isAtomic = kind == AccessKind::Atomic;
   MemoryAccess access{{kind, isAtomic ? Order::Relaxed : Order::Weak,
-                       isAtomic ? Scope::Device : Scope::None, false, bytes, LaneMask{1} << lane,
-                       addresses},
+                       isAtomic ? Scope::Device : Scope::None, false, 0, LaneMask{1} << lane,
+                       nullptr},
                       ptx::Space::Global,
                       *warp.current(),
                       warp};
   Reporter reporter(*this, access);
   auto line = static_cast<uint32_t>(access.instruction.source->line);
-  global.accessRange(access, lane, {stateOf(warp.block).clocks, warp.index, line, &reporter});
+  GlobalRaces::Context context{stateOf(warp.block).clocks, warp.index, line, &reporter};
+  global.accessPieces(access, lane, pieces, context);
 }
 
 std::string RaceChecker::describe(const Conflict &conflict) const {

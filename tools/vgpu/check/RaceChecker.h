@@ -30,7 +30,7 @@ public:
   void mbarrierInit(Warp &, int lane, uint32_t address) override;
   void mbarrierArrive(Warp &, LaneMask lanes, uint32_t address) override;
   void mbarrierWait(Warp &, LaneMask lanes, uint32_t address) override;
-  void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
+  void bulkAccess(Warp &, int lane, AccessKind, const BulkPieces &pieces) override;
   void asyncBegins(Warp &, int lane, AccessKind, uint32_t begin, uint32_t end) override;
   void asyncWritten(Warp &, int lane, const Instruction &, uint32_t begin, uint32_t end,
                     uint32_t mbarrier) override;

@@ -40,15 +40,16 @@ private:
 struct LoggedRead {
   CellRecord record;    ///< of lane 0
   Time start, ownKnown; ///< what its warp knew, see BlockClocks
-  LaneMask lanes;       ///< that read; 0: one, any number of bytes
+  LaneMask lanes;       ///< that read; 0: one, rows of any number of bytes
   LaneMask runs;        ///< see LaneAccess; 0: all lanes read one place
 
+  static constexpr uint32_t kMostRows = 31;
   /// Of the one lane.
-  uint32_t bytes() const { return runs; }
+  uint32_t rows() const { return runs; }
   /// How many words follow: the places of the runs, in units of what each lane
-  /// reads, or the one place, or the first byte of the one lane, and its number.
+  /// reads, or the one place, or how many bytes a row has and where each begins.
   uint32_t places() const {
-    return !lanes ? 2 : runs ? static_cast<uint32_t>(std::popcount(runs)) : 1;
+    return !lanes ? 1 + rows() : runs ? static_cast<uint32_t>(std::popcount(runs)) : 1;
   }
 };
 

@@ -47,10 +47,17 @@ void Counters::access(const MemoryAccess &access) {
   }
 }
 
-void Counters::bulkAccess(Warp &warp, int, AccessKind kind, uint64_t address, uint32_t bytes) {
-  if (InstructionCounts *counts = warp.counts())
-    counts->globalBytes += bytes;
+void Counters::bulkAccess(Warp &warp, int, AccessKind kind, const BulkPieces &pieces) {
   CacheModel &cache = runs.at(warp.block.runNumber)->cache;
+  for (const BulkPiece &piece : pieces)
+    if (piece.global) {
+      if (InstructionCounts *counts = warp.counts())
+        counts->globalBytes += piece.bytes;
+      bulkAccess(cache, kind, piece.global, piece.bytes);
+    }
+}
+
+void Counters::bulkAccess(CacheModel &cache, AccessKind kind, uint64_t address, uint32_t bytes) {
   uint64_t first = address / CacheModel::kSectorBytes;
   uint64_t end = (address + bytes + CacheModel::kSectorBytes - 1) / CacheModel::kSectorBytes;
   for (uint64_t line = first / 4; line * 4 < end; ++line) {

@@ -20,12 +20,13 @@ public:
   void launchEnds(const Launch &, uint64_t run) override;
   void blockBegins(Block &) override;
   void access(const MemoryAccess &) override;
-  void bulkAccess(Warp &, int lane, AccessKind, uint64_t address, uint32_t bytes) override;
+  void bulkAccess(Warp &, int lane, AccessKind, const BulkPieces &pieces) override;
 
   /// Of the launches that ended since they were last forgotten.
   std::vector<LaunchCounts> ended(bool forgets);
 
 private:
+  static void bulkAccess(CacheModel &cache, AccessKind, uint64_t address, uint32_t bytes);
   struct Run {
     Run(const Program &program, uint64_t cacheBytes) : profile(program), cache(cacheBytes) {}
     Profile profile;

@@ -118,13 +118,17 @@ void TensorResultChecker::access(const MemoryAccess &access) {
     store(access, state);
 }
 
-void TensorResultChecker::bulkAccess(Warp &warp, int, AccessKind kind, uint64_t address,
-                                     uint32_t bytes) {
+void TensorResultChecker::bulkAccess(Warp &warp, int, AccessKind kind, const BulkPieces &pieces) {
   BlockState &state = stateOf(warp.block);
-  if (kind == AccessKind::Load)
-    state.isAllShared = state.isAllShared || (!global.isEmpty() && global.meets(address, bytes));
-  else if (state.isAllShared || !state.shared.isEmpty())
-    global.set(address, bytes, true);
+  for (const BulkPiece &piece : pieces) {
+    if (!piece.global)
+      continue;
+    if (kind == AccessKind::Load)
+      state.isAllShared =
+          state.isAllShared || (!global.isEmpty() && global.meets(piece.global, piece.bytes));
+    else if (state.isAllShared || !state.shared.isEmpty())
+      global.set(piece.global, piece.bytes, true);
+  }
   refuseConflict(flowOf(warp.block));
 }
 

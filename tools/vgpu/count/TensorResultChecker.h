@@ -37,7 +37,7 @@ public:
   void launchEnds(const Launch &, uint64_t run) override;
   void blockBegins(Block &) override;
   void access(const MemoryAccess &) override;
-  void bulkAccess(Warp &, int lane, AccessKind kind, uint64_t address, uint32_t bytes) override;
+  void bulkAccess(Warp &, int lane, AccessKind kind, const BulkPieces &pieces) override;
 
 private:
   struct BlockState : Observation {

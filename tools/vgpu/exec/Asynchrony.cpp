@@ -37,12 +37,16 @@ inline void eachUnit(const BulkCopy &copy, const BulkPiece &piece, Visit visit) 
     uint32_t address = piece.shared + offset;
     uint32_t change = swizzled(copy.swizzle, address) ^ address;
     uint32_t end = std::min(piece.bytes, offset + kLine - address % kLine);
-    while (offset < end) {
-      address = piece.shared + offset;
-      uint32_t bytes = std::min(kUnitBytes - address % kUnitBytes, end - offset);
+    if (uint32_t before = address % kUnitBytes) {
+      uint32_t bytes = std::min(kUnitBytes - before, end - offset);
       visit(address ^ change, offset, bytes);
       offset += bytes;
     }
+    for (; offset + kUnitBytes <= end; offset += kUnitBytes)
+      visit((piece.shared + offset) ^ change, offset, kUnitBytes);
+    if (offset < end)
+      visit((piece.shared + offset) ^ change, offset, end - offset);
+    offset = end;
   }
 }
 
@@ -217,8 +221,7 @@ bool Asynchrony::isFirstPoll(const Warp &warp, LaneMask lanes, uint32_t address)
   const Barrier &polled = barriers.at(address);
   for (; lanes; lanes &= lanes - 1) {
     uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(lanes));
-    auto entry = polled.polls.find(thread);
-    if (entry == polled.polls.end() || entry->second != polled.state.phase())
+    if (polled.polls.empty() || polled.polls[thread] != polled.state.phase() + 1)
       return true;
   }
   return false;
@@ -227,22 +230,21 @@ bool Asynchrony::isFirstPoll(const Warp &warp, LaneMask lanes, uint32_t address)
 void Asynchrony::notePoll(const Warp &warp, LaneMask lanes, uint32_t address, bool isOver) {
   Barrier &polled = barriers.at(address);
   uint64_t phase = polled.state.phase();
-  if (isOver && polled.polls.empty())
+  if (isOver && !polled.waiting)
     return;
+  polled.polls.resize(bulkGroups.size(), 0);
   for (; lanes; lanes &= lanes - 1) {
     int lane = std::countr_zero(lanes);
     uint32_t thread = warp.index * kWarpSize + static_cast<uint32_t>(lane);
-    auto entry = polled.polls.find(thread);
-    if (entry != polled.polls.end() && phase >= entry->second + 2)
+    uint64_t &poll = polled.polls[thread];
+    if (poll && phase >= poll + 1)
       flights.report(warp, lane, FindingKind::Asynchronous,
-                     "waits for phase " + std::to_string(entry->second) +
+                     "waits for phase " + std::to_string(poll - 1) +
                          " of an mbarrier that has gone on to phase " + std::to_string(phase) +
                          " in the meantime",
                      address);
-    if (!isOver)
-      polled.polls[thread] = phase;
-    else if (entry != polled.polls.end())
-      polled.polls.erase(entry);
+    polled.waiting += static_cast<uint32_t>(!isOver) - (poll != 0);
+    poll = isOver ? 0 : phase + 1;
   }
 }
 
@@ -360,6 +362,9 @@ void Asynchrony::put(BulkCopy &copy) {
 }
 
 void Asynchrony::load(BulkCopy &copy) {
+  for (const BulkPiece &piece : copy.pieces) // rows of a matrix are far apart
+    for (uint32_t byte = 0; byte < piece.bytes; byte += 64)
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(piece.global) + byte);
   for (const BulkPiece &piece : copy.pieces)
     eachUnit(copy, piece, [&](uint32_t shared, uint32_t offset, uint32_t bytes) {
       uint8_t *to = block.shared(shared);
@@ -436,7 +441,7 @@ std::string Asynchrony::describe() const {
   std::string text;
   for (const auto &[address, barrier] : barriers) {
     const Mbarrier &state = barrier.state;
-    if (barrier.polls.empty())
+    if (!barrier.waiting)
       continue;
     text += "\n  the mbarrier at shared address " + std::to_string(address) + " is in phase " +
             std::to_string(state.phase()) + " and waits for " +

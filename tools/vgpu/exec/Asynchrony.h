@@ -3,25 +3,17 @@
 // and the mbarriers that they arrive at. Everything is executed as late as is
 // legal: when a thread waits for it.
 
+#include "async/BulkPiece.h"
 #include "async/CopyGroups.h"
 #include "async/Mbarrier.h"
 #include "async/TensorMap.h"
 #include "exec/Flights.h"
 
 #include <map>
-#include <unordered_map>
 
 namespace vgpu {
 
 class WarpgroupEngine;
-
-/// A part of a bulk copy that is contiguous but for the swizzle of shared memory.
-/// Without a global address it is filled.
-struct BulkPiece {
-  uint32_t shared; ///< before it is swizzled
-  uint32_t bytes;
-  uint64_t global;
-};
 
 /// What a reduction does to each element of global memory.
 using BulkReduction = void (*)(uint8_t *global, const uint8_t *shared, uint32_t bytes);
@@ -37,7 +29,7 @@ struct BulkCopy {
   Warp *warp = nullptr;
   int lane = 0;
   const Instruction *instruction = nullptr;
-  std::vector<BulkPiece> pieces;
+  BulkPieces pieces;
   Swizzle swizzle = Swizzle::None;
   SharedRange range{};  ///< all of it in shared memory
   uint64_t fill = 0;    ///< eight bytes of filling
@@ -103,8 +95,9 @@ private:
   struct Barrier {
     Mbarrier state;
     uint32_t initThread, initTime;
-    bool isVisible = false;                         ///< to the asynchronous proxy
-    std::unordered_map<uint32_t, uint64_t> polls{}; ///< thread → phase that it waits in
+    bool isVisible = false;        ///< to the asynchronous proxy
+    std::vector<uint64_t> polls{}; ///< by thread: 1 + the phase that it waits in, or 0
+    uint32_t waiting = 0;          ///< threads
   };
   struct DeferredArrival {
     Warp *warp;
@@ -129,7 +122,7 @@ private:
   std::vector<CopyGroups> copyGroups; ///< of each warp
   std::vector<DeferredArrival> deferred;
   std::map<uint32_t, Barrier> barriers;
-  std::deque<BulkCopy> bulkCopies;
+  std::vector<BulkCopy> bulkCopies; ///< in the order of their issue
   std::vector<uint32_t> bulkGroups; ///< of each thread: the open group
 };
 

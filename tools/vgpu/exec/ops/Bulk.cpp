@@ -4,6 +4,7 @@
 #include "exec/MemoryChecks.h"
 #include "exec/ops/Async.h"
 #include "exec/ops/BulkReduce.h"
+#include "exec/ops/UsualAccess.h"
 
 namespace vgpu::VGPU_VARIANT {
 namespace {
@@ -57,25 +58,6 @@ BulkCopy newCopy(Warp &warp, const Instruction &instruction, int lane, uint32_t 
   return copy;
 }
 
-/// Checks a range of global memory, as an access of this lane. `known` is the
-/// allocation that the copy met last.
-void checkGlobal(Warp &warp, int lane, uint64_t address, uint32_t bytes, AccessKind kind,
-                 Allocation &known) {
-  if (!known.contains(address, bytes)) {
-    uint64_t addresses[kWarpSize];
-    addresses[lane] = address;
-    known = checkEachGlobal(warp, LaneMask{1} << lane, addresses, bytes, kind);
-  }
-  const DeviceMemory &memory = warp.block.machine.memory;
-  for (uint32_t byte = 0; kind == AccessKind::Load && byte < bytes; byte += 64)
-    __builtin_prefetch(reinterpret_cast<const uint8_t *>(address) + byte); // it is copied later
-  if (kind == AccessKind::Load && memory.isTracked(address))
-    if (std::optional<uint64_t> first = memory.firstUninitialized(address, bytes))
-      reportUninitialized(warp, ptx::Space::Global, lane, *first);
-  if (Observer *observer = warp.block.machine.observer)
-    observer->bulkAccess(warp, lane, kind, address, bytes);
-}
-
 AccessKind accessOf(BulkCopy::Kind kind) {
   switch (kind) {
   case BulkCopy::Kind::Load:
@@ -90,6 +72,48 @@ AccessKind accessOf(BulkCopy::Kind kind) {
   return AccessKind::Load;
 }
 
+/// Reports what nobody has written. `region` is where the copy was before.
+void checkWritten(Warp &warp, int lane, const BulkPiece &piece, GlobalRegion *&region) {
+  uint64_t end = piece.global + piece.bytes;
+  if (region && piece.global >= region->begin && end <= region->writtenEnd) [[likely]]
+    return;
+  if (warp.block.races) {
+    region = &regionOf(warp, *warp.current(), piece.global);
+    if (region->writtenEnd != region->end)
+      warp.block.races->global.lookForWritten(*region);
+    if (end <= region->writtenEnd)
+      return;
+  }
+  const DeviceMemory &memory = warp.block.machine.memory;
+  if (!memory.isTracked(piece.global))
+    return;
+  if (std::optional<uint64_t> first = memory.firstUninitialized(piece.global, piece.bytes))
+    reportUninitialized(warp, ptx::Space::Global, lane, *first);
+}
+
+/// Checks the global memory of the copy, as accesses of its lane.
+void checkGlobal(Warp &warp, const BulkCopy &copy) {
+  AccessKind kind = accessOf(copy.kind);
+  Allocation known; // that was met last
+  GlobalRegion *region = nullptr;
+  for (const BulkPiece &piece : copy.pieces) {
+    if (!piece.global)
+      continue;
+    if (!known.contains(piece.global, piece.bytes)) {
+      uint64_t addresses[kWarpSize];
+      addresses[copy.lane] = piece.global;
+      known = checkEachGlobal(warp, LaneMask{1} << copy.lane, addresses, piece.bytes, kind);
+    }
+    if (kind != AccessKind::Load)
+      continue;
+    checkWritten(warp, copy.lane, piece, region);
+    for (uint32_t byte = 0; byte < piece.bytes; byte += 64) // it is copied later
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(piece.global) + byte);
+  }
+  if (Observer *observer = warp.block.machine.observer)
+    observer->bulkAccess(warp, copy.lane, kind, copy.pieces);
+}
+
 Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   forLanes(lanes, [&](int lane) {
     uint32_t bytes = warp.lanes<uint32_t>(instruction.operands[3])[lane];
@@ -101,9 +125,8 @@ Step copyLine(Warp &warp, const Instruction &instruction, LaneMask lanes) {
       throw Fault(FindingKind::Misaligned,
                   "the global address of a bulk copy must be a multiple of 16", lane, global);
     BulkCopy copy = newCopy(warp, instruction, lane, bytes, 16);
-    Allocation known;
-    checkGlobal(warp, lane, global, bytes, accessOf(copy.kind), known);
     copy.pieces.push_back({copy.range.begin, bytes, global});
+    checkGlobal(warp, copy);
     asynchronyOf(warp).issue(std::move(copy));
   });
   return Step::Next;
@@ -166,32 +189,29 @@ uint64_t fillOf(const TensorMap &map) {
   }
 }
 
-/// The part [begin, end) of a row.
-void addPiece(const BoxRow &row, uint32_t begin, uint32_t end, uint64_t global, BulkCopy &copy) {
-  if (begin < end)
-    copy.pieces.push_back({copy.range.begin + row.offset + begin, end - begin, global});
-}
-
-void addBox(Warp &warp, const TensorMap &map, const Coordinates &corner, const Coordinates &offset,
+void addBox(const TensorMap &map, const Coordinates &corner, const Coordinates &offset,
             BulkCopy &copy) {
+  constexpr uint32_t kMostOfRow = 3;
   bool isLoad = copy.kind == BulkCopy::Kind::Load;
-  Allocation known;
   copy.swizzle = map.swizzle;
-  copy.pieces.reserve(map.boxBytes() / (map.box[0] * map.elementBytes()));
+  copy.pieces.resize(kMostOfRow * size_t{map.boxRows()});
+  BulkPiece *next = copy.pieces.data();
   auto addRow = [&](const BoxRow &row) {
-    if (row.validBegin < row.validEnd)
-      checkGlobal(warp, copy.lane, row.address, row.validEnd - row.validBegin, accessOf(copy.kind),
-                  known);
+    auto add = [&](uint32_t begin, uint32_t end, uint64_t global) {
+      if (begin < end)
+        *next++ = {copy.range.begin + row.offset + begin, end - begin, global};
+    };
     if (isLoad)
-      addPiece(row, 0, row.validBegin, 0, copy);
-    addPiece(row, row.validBegin, row.validEnd, row.address, copy);
+      add(0, row.validBegin, 0);
+    add(row.validBegin, row.validEnd, row.address);
     if (isLoad)
-      addPiece(row, row.validEnd, row.bytes, 0, copy);
+      add(row.validEnd, row.bytes, 0);
   };
   if (map.mode == TensorMap::Mode::Im2col)
     forPixels(map, corner, offset, addRow);
   else
     forBoxRows(map, corner, addRow);
+  copy.pieces.resize(static_cast<size_t>(next - copy.pieces.data()));
 }
 
 /// The map of a copy, which must be for copies of this kind.
@@ -230,7 +250,8 @@ Step copyBox(Warp &warp, const Instruction &instruction, LaneMask lanes) {
               std::to_string(patternOf(map.swizzle)),
           copy.range.begin);
     copy.fill = fillOf(map);
-    addBox(warp, map, corner, offset, copy);
+    addBox(map, corner, offset, copy);
+    checkGlobal(warp, copy);
     asynchronyOf(warp).issue(std::move(copy));
   });
   return Step::Next;

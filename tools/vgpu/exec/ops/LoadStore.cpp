@@ -99,6 +99,23 @@ template <class T, class D>
   return true;
 }
 
+/// Whether it was done: by all lanes, to anywhere.
+template <class T>
+[[gnu::noinline]] bool storeUsualApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
+  uint64_t addresses[kWarpSize];
+  if (!usualStoreApart(warp, instruction, lanes, addresses))
+    return false;
+  for (uint32_t element = 0; element < instruction.listCount; ++element) {
+    const auto *from = warp.lanes<Storage<T>>(instruction.list[element]);
+    for (int lane = 0; lane < kWarpSize; ++lane) {
+      T value = T(from[lane]);
+      std::memcpy(reinterpret_cast<uint8_t *>(addresses[lane]) + element * sizeof(T), &value,
+                  sizeof value);
+    }
+  }
+  return true;
+}
+
 template <class T>
 [[gnu::noinline]] void storeApart(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   Accessed accessed;
@@ -137,7 +154,7 @@ Step loadGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes) {
 template <class T> Step store(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (uint8_t *to = usualAccess<AccessKind::Store>(warp, instruction, lanes)) [[likely]]
     storeInOrder<T>(warp, instruction, to);
-  else
+  else if (!storeUsualApart<T>(warp, instruction, lanes))
     storeApart<T>(warp, instruction, lanes);
   return Step::Next;
 }
@@ -145,7 +162,7 @@ template <class T> Step store(Warp &warp, const Instruction &instruction, LaneMa
 template <class T> Step storeGlobal(Warp &warp, const Instruction &instruction, LaneMask lanes) {
   if (uint8_t *to = usualGlobalAccess<AccessKind::Store, T>(warp, instruction, lanes)) [[likely]]
     storeOneInOrder<T>(warp, instruction.list[0], to);
-  else
+  else if (!storeUsualApart<T>(warp, instruction, lanes))
     storeApart<T>(warp, instruction, lanes);
   return Step::Next;
 }

@@ -129,16 +129,21 @@ template <AccessKind kind, class T>
   return usualGlobal<kind>(warp, instruction, address, sizeof(T));
 }
 
+/// Whether it is a weak access by all lanes to global memory, or to what may be that.
+inline bool isWeakGlobal(const Warp &warp, const MemoryForm &form, LaneMask lanes) {
+  bool isGlobal = form.space == ptx::Space::Global || form.space == ptx::Space::Generic ||
+                  form.space == ptx::Space::Const;
+  return lanes == kAllLanes && warp.block.races && form.order == Order::Weak && !form.isVolatile &&
+         isGlobal && !form.isAddress32;
+}
+
 /// A weak load by all lanes from anywhere in one allocation, which is written, and not
 /// since the block's start: logs it and gives the addresses, those of operand `number`.
 /// False if there is more to look at.
 [[gnu::noinline]] inline bool usualLoadApart(Warp &warp, const Instruction &instruction,
                                              size_t number, LaneMask lanes, uint64_t *addresses) {
   const MemoryForm &form = instruction.memory;
-  bool isGlobal = form.space == ptx::Space::Global || form.space == ptx::Space::Generic ||
-                  form.space == ptx::Space::Const;
-  if (lanes != kAllLanes || !warp.block.races || form.order != Order::Weak || form.isVolatile ||
-      !isGlobal || form.isAddress32)
+  if (!isWeakGlobal(warp, form, lanes))
     return false;
   const auto *bases = warp.lanes<uint64_t>(instruction.operands[number]);
   auto offset = static_cast<uint64_t>(instruction.immediate);
@@ -178,6 +183,44 @@ template <AccessKind kind, class T>
     return false;
   races.logLoad(region, each, kAllLanes, isApart ? kAllLanes : 0, context);
   return true;
+}
+
+/// A weak store by all lanes to anywhere in one allocation, of which all is written: gives
+/// the addresses, those of operand 0, and checks them in runs of lanes. False if there is
+/// more to look at.
+[[gnu::noinline]] inline bool usualStoreApart(Warp &warp, const Instruction &instruction,
+                                              LaneMask lanes, uint64_t *addresses) {
+  const MemoryForm &form = instruction.memory;
+  if (!isWeakGlobal(warp, form, lanes))
+    return false;
+  const auto *bases = warp.lanes<uint64_t>(instruction.operands[0]);
+  auto offset = static_cast<uint64_t>(instruction.immediate);
+  GlobalRegion &region = regionOf(warp, instruction, bases[0] + offset);
+  uint32_t each = form.bytes();
+  if (region.writtenEnd != region.end) [[unlikely]]
+    warp.block.races->global.lookForWritten(region);
+  if (region.isReadOnly || region.writtenEnd - region.begin < each)
+    return false;
+  uint64_t begin = region.begin, last = region.writtenEnd - each - begin;
+  Words8 outside{}, any{};
+#pragma clang loop unroll(full)
+  for (int lane = 0; lane < kWarpSize; lane += 8) {
+    Words8 sums;
+    sumsOf(bases + lane, offset, sums);
+    std::memcpy(addresses + lane, &sums, sizeof sums);
+    Words8 from = sums - begin;
+    outside |= from | (last - from); // the highest bit says so
+    any |= sums;
+  }
+  uint64_t isOutside = 0, all = 0;
+  for (int lane = 0; lane < 8; ++lane)
+    isOutside |= outside[lane], all |= any[lane];
+  if (isOutside >> 63 || all & (each - 1))
+    return false;
+  LaneMask goOn =
+      maskOf([=](int lane) { return addresses[lane] - addresses[std::max(lane - 1, 0)] == each; });
+  return warp.block.races->global.storeRuns(region, addresses, ~goOn, each,
+                                            contextOf(warp, instruction));
 }
 
 } // namespace

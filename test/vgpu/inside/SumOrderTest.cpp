@@ -229,17 +229,18 @@ struct Rows {
       }
     }
   }
-  /// As the arithmetic wants them, k × count.
+  /// As the arithmetic wants them.
   std::vector<uint32_t> unpacked(const Arithmetic &arithmetic, Side side,
                                  const SumOrder &order) const {
     int count = static_cast<int>(words.size()), k = 256 / bitsOf(format);
-    std::vector<uint32_t> out(static_cast<size_t>(k) * count);
+    int stride = side == Side::A ? count : strideOfB(count);
+    std::vector<uint32_t> out(static_cast<size_t>(k) * stride);
     for (int first = 0; first < count; first += 8)
       for (int half = 0; half < 2; ++half) {
         uint32_t block[32];
         for (int word = 0; word < 32; ++word)
           block[word] = words[first + word / 4][4 * half + word % 4];
-        arithmetic.spread(side, format, block, order, half * k / 2, out.data() + first, count);
+        arithmetic.spread(side, format, block, order, half * k / 2, out.data() + first, stride);
       }
     return out;
   }
@@ -260,8 +261,10 @@ void expectWarpgroupRows(const Arithmetic &arithmetic, const Form &form, const N
   Fragment before = d;
   SumOrder order = sumOrder(numerics, form.m, form.n, form.k, form.a, form.b,
                             vgpu::tensor::Source::SharedMemory);
-  arithmetic.warpgroupRows(form, order, accumulates, a.unpacked(arithmetic, Side::A, order).data(),
-                           b.unpacked(arithmetic, Side::B, order).data(), d.pointers.data());
+  auto left = a.unpacked(arithmetic, Side::A, order),
+       right = b.unpacked(arithmetic, Side::B, order);
+  const Factors factors[] = {{left.data(), right.data()}};
+  arithmetic.warpgroupRows(form, order, accumulates, factors, d.pointers.data());
   for (int lane = 0; lane < 32; ++lane)
     for (int element = 0; element < d.elements(); ++element) {
       Cell cell = cellOfC(lane, element);
@@ -272,6 +275,27 @@ void expectWarpgroupRows(const Arithmetic &arithmetic, const Form &form, const N
     }
 }
 
+/// Some at once give what they give one after the other.
+void expectWarpgroupChain(const Arithmetic &arithmetic, const Form &form, const Numerics &numerics,
+                          Kind kind) {
+  auto source = ::Source(static_cast<uint32_t>(kind));
+  SumOrder order = sumOrder(numerics, form.m, form.n, form.k, form.a, form.b,
+                            vgpu::tensor::Source::SharedMemory);
+  std::vector<uint32_t> left[kMostFactors], right[kMostFactors];
+  Factors factors[kMostFactors];
+  for (int number = 0; number < kMostFactors; ++number) {
+    left[number] = Rows(source, form.a, kind, 16).unpacked(arithmetic, Side::A, order);
+    right[number] = Rows(source, form.b, kind, form.n).unpacked(arithmetic, Side::B, order);
+    factors[number] = {left[number].data(), right[number].data()};
+  }
+  int registers = form.registersOf(form.d);
+  Fragment together(form.d, registers), apart(form.d, registers);
+  arithmetic.warpgroupRows(form, order, false, factors, together.pointers.data());
+  for (int number = 0; number < kMostFactors; ++number)
+    arithmetic.warpgroupRows(form, order, number > 0, {&factors[number], 1}, apart.pointers.data());
+  ASSERT_EQ(together.words, apart.words);
+}
+
 TEST(SumOrder, WgmmaSumsOneProductAfterTheOther) {
   forEveryArithmetic([](const Arithmetic &arithmetic, const Numerics &numerics) {
     for (const Form &mma : floatForms())
@@ -280,9 +304,11 @@ TEST(SumOrder, WgmmaSumsOneProductAfterTheOther) {
         form.m = 64, form.n = n, form.k = 256 / bitsOf(form.a);
         SCOPED_TRACE("types " + std::to_string(int(form.a)) + " " + std::to_string(int(form.b)) +
                      " " + std::to_string(int(form.d)) + " n " + std::to_string(n));
-        for (Kind kind : kKinds)
+        for (Kind kind : kKinds) {
           for (bool accumulates : {false, true})
             expectWarpgroupRows(arithmetic, form, numerics, kind, accumulates);
+          expectWarpgroupChain(arithmetic, form, numerics, kind);
+        }
       }
   });
 }

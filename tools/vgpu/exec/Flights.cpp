@@ -24,6 +24,7 @@ uint8_t foldMarks(const UnitMarks &marks) {
 
 Flights::Flights(Block &block, bool tracksProxies)
     : block(block), tracksProxies(tracksProxies), pageReads(block.sharedEnd / kPageBytes + 1, 0),
+      usablePages(pageReads.size(), false),
       writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.units.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
@@ -105,6 +106,11 @@ inline void Flights::setMarks(const Units &units, uint8_t mark) {
     reinterpret_cast<UnitMarks &>(marks[unit]) = UnitMarks{} + mark;
 }
 
+inline void Flights::forgetUsable(SharedRange range) {
+  for (uint32_t page = range.begin / kPageBytes; page * kPageBytes < range.end; ++page)
+    usablePages[page] = false;
+}
+
 inline Flights::Busy Flights::whyBusy(Direction direction, SharedRange range) const {
   uint8_t flags = flagsOf(range.begin, range.end - range.begin);
   if (flags & kForbidden) [[unlikely]]
@@ -141,18 +147,27 @@ uint64_t Flights::beginWrites(const Warp &warp, int lane, Ranges ranges) {
     if (Busy busy = whyBusy(Direction::Writes, range); busy != Busy::No) [[unlikely]]
       reportBusy(warp, lane, Direction::Writes, range, busy);
     setMarks(range, kArriving | kWritten); // one by one: an operation may write bytes twice
+    forgetUsable(range);
   }
   add(warp, lane, Direction::Writes).ranges = ranges;
   return lastFlight();
 }
 
-/// Whether all of it is written, and nothing forbidden. It is of whole units.
-inline bool Flights::isUsable(SharedRange hull) const {
-  const uint8_t *marks = block.sharedMarks.data();
-  UnitMarks others{};
-  for (uint32_t at = hull.begin; at < hull.end; at += kUnit)
-    others |= reinterpret_cast<const UnitMarks &>(marks[at]) ^ uint8_t { kWritten };
-  return foldMarks(others) == 0;
+/// Whether all of it is written, and nothing forbidden.
+bool Flights::isPageUsable(uint32_t page) {
+  if (usablePages[page])
+    return true;
+  uint32_t begin = page * kPageBytes, end = std::min(begin + kPageBytes, block.sharedEnd);
+  const uint8_t *marks = &block.sharedMarks[begin];
+  return usablePages[page] = *marks == kWritten && !std::memcmp(marks, marks + 1, end - begin - 1);
+}
+
+/// The same; false also if it is so for the hull, but not around it.
+bool Flights::isUsable(SharedRange hull) {
+  for (uint32_t page = hull.begin / kPageBytes; page * kPageBytes < hull.end; ++page)
+    if (!isPageUsable(page))
+      return false;
+  return true;
 }
 
 void Flights::checkRead(const Warp &warp, int lane, SharedRange range) const {
@@ -204,6 +219,7 @@ uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
   if (!ascend || foldMarks(all) & kForbidden || mayBeRead(units.front(), end)) [[unlikely]]
     return 0;
   setMarks(units, kArriving | kWritten);
+  forgetUsable({units.front(), end});
   add(warp, 0, Direction::Writes).units = &units;
   return lastFlight();
 }
@@ -320,9 +336,13 @@ void Flights::checkProxy(const Warp &warp, int lane, Ranges ranges, Ranges hulls
 }
 
 void Flights::markBarrier(uint32_t address) {
+  forgetUsable({address, address + 8});
   std::memset(&block.sharedMarks[address], kBarrier | kWritten, 8);
 }
 
-void Flights::unmarkBarrier(uint32_t address) { std::memset(&block.sharedMarks[address], 0, 8); }
+void Flights::unmarkBarrier(uint32_t address) {
+  forgetUsable({address, address + 8});
+  std::memset(&block.sharedMarks[address], 0, 8);
+}
 
 } // namespace vgpu

@@ -112,7 +112,9 @@ private:
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
   bool areInPagesRead(uint64_t begin, uint64_t end) const;
   bool isRead(SharedRange range) const;
-  bool isUsable(SharedRange hull) const;
+  bool isUsable(SharedRange hull);
+  bool isPageUsable(uint32_t page);
+  void forgetUsable(SharedRange range);
   void countReads(Ranges hulls, int change);
   Busy whyBusy(Direction direction, SharedRange range) const;
   void checkRead(const Warp &warp, int lane, SharedRange range) const;
@@ -134,6 +136,7 @@ private:
   uint64_t firstFlight = 1;
   std::vector<uint16_t> pageReads; ///< in flight, of each page
   uint32_t readsInFlight = 0;
+  std::vector<uint8_t> usablePages; ///< that are known to be written, with nothing forbidden
   Accessors writers, loaders;
   std::vector<uint32_t> fences; ///< the time of each thread's last fence
   uint32_t time = 1;

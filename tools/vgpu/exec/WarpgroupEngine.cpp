@@ -16,8 +16,8 @@ namespace {
 int stepsOf(const Form &form) { return form.a == Format::B1 ? form.k / 32 : form.k; }
 int stepsOfUnit(Format format) { return format == Format::B1 ? 4 : 128 / bitsOf(format); }
 
-/// Of 256 columns, and of A.
-constexpr uint32_t kMostRegisters = 128 + 4;
+/// Of 256 columns.
+constexpr uint32_t kMostAccumulators = 128;
 
 size_t indexOf(int32_t word) { return static_cast<size_t>(word) / kWarpSize; }
 
@@ -155,22 +155,23 @@ void WarpgroupEngine::checkInShared(const std::vector<SharedRange> &ranges) cons
 
 /// `units` are the addresses of 16 bytes each, as Footprint has them.
 void WarpgroupEngine::captureMatrix(const Plan &plan, Side side, const uint32_t *units, int rows,
-                                    std::vector<uint32_t> &out) {
+                                    int stride, RecycledVector<uint32_t> &out) {
   Format format = side == Side::A ? plan.form.a : plan.form.b;
   bool isAcross = side == Side::A ? plan.isAAcross : plan.isBAcross;
   const Arithmetic &compute = arithmetic();
-  out.resize(static_cast<size_t>(stepsOf(plan.form)) * rows);
-  alignas(64) uint32_t words[kWarpSize];
+  out.resize(static_cast<size_t>(stepsOf(plan.form)) * stride);
+  constexpr int kMostUnits = 2 * 256, kWordsOfUnit = 4;
+  alignas(64) uint32_t words[kMostUnits * kWordsOfUnit]; // the processor needs a while for it
+  for (int unit = 0; unit < 2 * rows; ++unit)
+    std::memcpy(words + kWordsOfUnit * unit, block.shared(units[unit]), 16);
+  const uint32_t *next = words;
   for (int first = 0; first < rows; first += 8)
-    for (int half = 0; half < 2; ++half, units += 8) {
-      for (int row = 0; row < 8; ++row)
-        std::memcpy(words + 4 * row, block.shared(units[row]), 16);
+    for (int half = 0; half < 2; ++half, next += kWarpSize)
       if (isAcross)
-        compute.spreadAcross(side, format, words, plan.order, 8 * half, out.data() + first, rows);
+        compute.spreadAcross(side, format, next, plan.order, 8 * half, out.data() + first, stride);
       else
-        compute.spread(side, format, words, plan.order, half * stepsOfUnit(format),
-                       out.data() + first, rows);
-    }
+        compute.spread(side, format, next, plan.order, half * stepsOfUnit(format),
+                       out.data() + first, stride);
 }
 
 /// Reads both matrices: the operation is over, as far as shared memory goes.
@@ -179,35 +180,57 @@ void WarpgroupEngine::capture(Tile &tile) {
   const Footprint &footprint = *tile.footprint;
   if (plan.source == Source::SharedMemory)
     for (uint32_t warp = 0; warp < kWarps; ++warp)
-      captureMatrix(plan, Side::A, &footprint.a[warp * kWarpSize], 16, tile.a[warp]);
-  captureMatrix(plan, Side::B, footprint.b.data(), plan.form.n, tile.b);
+      captureMatrix(plan, Side::A, &footprint.a[warp * kWarpSize], 16, 16, tile.a[warp]);
+  captureMatrix(plan, Side::B, footprint.b.data(), plan.form.n, strideOfB(plan.form.n), tile.b);
   tile.isCaptured = true;
 }
 
-void WarpgroupEngine::execute(Warp &warp, Operation &operation) {
-  operation.isDone = true;
-  if (block.machine.skipsTensorArithmetic)
-    return;
+/// The operands of the warp's rows.
+Factors WarpgroupEngine::factorsOf(Warp &warp, const Operation &operation) {
   Tile &tile = tileOf(warp, operation.sequence);
   if (!tile.isCaptured)
     capture(tile);
   const Plan &plan = *tile.plan;
-  const Arithmetic &compute = arithmetic();
-  uint32_t *registers[kMostRegisters];
-  for (uint32_t number = 0; number < operation.instruction->listCount; ++number)
-    registers[number] = warp.lanes<uint32_t>(operation.instruction->list[number]);
-  std::vector<uint32_t> &a = tile.a[warp.index % kWarps];
+  RecycledVector<uint32_t> &a = tile.a[warp.index % kWarps];
   if (plan.source != Source::SharedMemory) {
     a.resize(static_cast<size_t>(stepsOf(plan.form)) * 16);
+    const Operand *registers = operation.instruction->list + operation.accumulators();
     for (int r = 0; r < 4; ++r)
-      compute.spread(Side::A, plan.form.a, registers[operation.accumulators() + r], plan.order,
-                     r / 2 * stepsOfUnit(plan.form.a), a.data() + 8 * (r % 2), 16);
+      arithmetic().spread(Side::A, plan.form.a, warp.lanes<uint32_t>(registers[r]), plan.order,
+                          r / 2 * stepsOfUnit(plan.form.a), a.data() + 8 * (r % 2), 16);
   }
   if (plan.negates)
     for (uint32_t &word : a)
       word ^= 0x80000000;
-  compute.warpgroupRows(plan.form, plan.order, operation.accumulates, a.data(), tile.b.data(),
-                        registers);
+  return {a.data(), tile.b.data()};
+}
+
+bool WarpgroupEngine::Operation::continues(const Operation &other) const {
+  return accumulates && plan == other.plan &&
+         std::memcmp(instruction->list, other.instruction->list,
+                     accumulators() * sizeof(Operand)) == 0;
+}
+
+void WarpgroupEngine::execute(Warp &warp, std::span<Operation> operations) {
+  for (Operation &operation : operations)
+    operation.isDone = true;
+  if (block.machine.skipsTensorArithmetic)
+    return;
+  while (!operations.empty()) {
+    const Operation &first = operations.front();
+    Factors chain[kMostFactors];
+    size_t count = 0;
+    do
+      chain[count] = factorsOf(warp, operations[count]);
+    while (++count < std::min<size_t>(operations.size(), kMostFactors) &&
+           operations[count].continues(first));
+    uint32_t *accumulators[kMostAccumulators];
+    for (uint32_t number = 0; number < first.accumulators(); ++number)
+      accumulators[number] = warp.lanes<uint32_t>(first.instruction->list[number]);
+    arithmetic().warpgroupRows(first.plan->form, first.plan->order, first.accumulates,
+                               {chain, count}, accumulators);
+    operations = operations.subspan(count);
+  }
 }
 
 template <class Needed>
@@ -219,9 +242,10 @@ bool WarpgroupEngine::executeThrough(Warp &warp, WarpState &state, Needed isNeed
   for (size_t number = 0; number < count; ++number)
     if (tileOf(warp, state.operations[number].sequence).issuedBy != (1u << kWarps) - 1)
       return false;
-  for (size_t number = 0; number < count; ++number)
-    if (!state.operations[number].isDone)
-      execute(warp, state.operations[number]);
+  std::span<Operation> operations(state.operations.data(), count);
+  while (!operations.empty() && operations.front().isDone)
+    operations = operations.subspan(1);
+  execute(warp, operations);
   return true;
 }
 
@@ -238,9 +262,9 @@ bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
   };
   if (!executeThrough(warp, state, isOver))
     return false;
-  while (!state.operations.empty() && isOver(state.operations.front())) {
-    uint64_t sequence = state.operations.front().sequence;
-    Tile &tile = tileOf(warp, sequence);
+  size_t done = 0;
+  for (; done < state.operations.size() && isOver(state.operations[done]); ++done) {
+    Tile &tile = tileOf(warp, state.operations[done].sequence);
     if (tile.remaining-- == kWarps) // the group is one unit: it is done for all of it
       flights.end(tile.flight);
     if (Observer *observer = block.machine.observer)
@@ -248,8 +272,9 @@ bool WarpgroupEngine::wait(Warp &warp, uint32_t allowed) {
         observer->asyncRead(warp, kAllLanes, *tile.instruction, begin, end, warp.index / kWarps);
     if (!tile.remaining)
       dropFirst(groups[warp.index / kWarps]);
-    state.operations.pop_front();
   }
+  state.operations.erase(state.operations.begin(),
+                         state.operations.begin() + static_cast<ptrdiff_t>(done));
   uint32_t over = state.openGroup - std::min(state.openGroup, allowed);
   for (uint32_t &group : state.flightGroup)
     group = group <= over ? 0 : group;

@@ -14,6 +14,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 
 namespace vgpu {
 
@@ -50,7 +51,7 @@ private:
     uint32_t remaining = kWarps;
     uint64_t flight = 0;
     bool isCaptured = false;
-    std::vector<uint32_t> a[kWarps], b;
+    RecycledVector<uint32_t> a[kWarps], b;
   };
   /// Four warps and the tiles that they have begun, by number.
   struct Group {
@@ -66,9 +67,11 @@ private:
     bool accumulates, isDone = false;
 
     uint32_t accumulators() const { return static_cast<uint32_t>(plan->registersOfD); }
+    /// Whether it adds to what the other, of the same kind, leaves.
+    bool continues(const Operation &other) const;
   };
   struct WarpState {
-    std::deque<Operation> operations;
+    std::vector<Operation> operations; ///< in the order of their issue
     uint32_t openGroup = 0;
     uint64_t issued = 0;
     bool hasFenced = false; ///< at all
@@ -90,8 +93,9 @@ private:
   void checkInShared(const std::vector<SharedRange> &ranges) const;
   void capture(Tile &tile);
   void captureMatrix(const tensor::Plan &plan, tensor::Side side, const uint32_t *units, int rows,
-                     std::vector<uint32_t> &out);
-  void execute(Warp &warp, Operation &operation);
+                     int stride, RecycledVector<uint32_t> &out);
+  tensor::Factors factorsOf(Warp &warp, const Operation &operation);
+  void execute(Warp &warp, std::span<Operation> operations);
   /// Executes operations, in order, up to and with the last for which `isNeeded`.
   template <class Needed> bool executeThrough(Warp &warp, WarpState &state, Needed isNeeded);
   bool rename(Warp &warp, WarpState &state, const RegisterUse &use);

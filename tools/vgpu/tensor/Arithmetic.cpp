@@ -168,13 +168,13 @@ void addIntegers(bool saturates, int32_t *d, const int32_t *a, const int32_t *b,
   }
 }
 
-/// a is depth × rows and b depth × width words of 32 bits each.
+/// a is depth × rows and b depth × strideOfB(width) words of 32 bits each.
 void addBits(bool isAnd, int32_t *d, const uint32_t *a, const uint32_t *b, int rows, int width,
              int depth) {
   for (int row = 0; row < rows; ++row)
     for (int column = 0; column < width; ++column)
       for (int k = 0; k < depth; ++k) {
-        uint32_t left = a[k * rows + row], right = b[k * width + column];
+        uint32_t left = a[k * rows + row], right = b[k * strideOfB(width) + column];
         d[row * width + column] += std::popcount(isAnd ? left & right : left ^ right);
       }
 }
@@ -304,25 +304,41 @@ void mma(const Form &form, const SumOrder &order, const ConstRegister *a, const 
   writeRows(form.d, rows, form.m, 8, d);
 }
 
-void warpgroupRows(const Form &form, const SumOrder &order, bool accumulates, const uint32_t *a,
-                   const uint32_t *b, const Register *accumulators) {
-  if (form.d == Format::F32) {
-    constexpr int kMostDepth = 32;
-    WideFloats rows[kMostDepth][2][kPieces];
-    spreadToQuads(reinterpret_cast<const float *>(a), form.k, rows);
-    RowProduct product{rows,        reinterpret_cast<const float *>(b),
-                       form.n,      form.k,
-                       accumulates, order.startsFromZero,
-                       accumulators};
-    return order.keeps13Bits ? multiplyRows<Truncated>(product) : multiplyRows<Exact>(product);
-  }
+/// Sums of f32 stay in registers from one product to the next.
+void warpgroupFloats(const Form &form, const SumOrder &order, bool accumulates,
+                     std::span<const Factors> factors, const Register *accumulators) {
+  constexpr int kMostDepth = 32;
+  WideFloats rows[kMostFactors * kMostDepth][2][kPieces];
+  for (size_t number = 0; number < factors.size(); ++number)
+    spreadToQuads(reinterpret_cast<const float *>(factors[number].a), form.k,
+                  rows + number * form.k);
+  RowProduct product{rows,        factors, form.n, form.k, accumulates, order.startsFromZero,
+                     accumulators};
+  return order.keeps13Bits ? multiplyRows<Truncated>(product) : multiplyRows<Exact>(product);
+}
+
+void warpgroupWords(const Form &form, const SumOrder &order, bool accumulates,
+                    const Factors &factors, const Register *accumulators) {
   Rows rows;
   if (accumulates)
     readRows(form.d, accumulators, 16, form.n, rows);
   else
     std::fill(rows.words, rows.words + 16 * form.n, 0u);
-  addProduct(form, order, rows, a, b, 16);
+  addProduct(form, order, rows, factors.a, factors.b, 16);
   writeRows(form.d, rows, 16, form.n, accumulators);
+}
+
+void warpgroupRows(const Form &form, const SumOrder &order, bool accumulates,
+                   std::span<const Factors> factors, const Register *accumulators) {
+  if (form.d == Format::F32 && !order.startsFromZero)
+    return warpgroupFloats(form, order, accumulates, factors, accumulators);
+  for (size_t number = 0; number < factors.size(); ++number) {
+    bool adds = accumulates || number > 0;
+    if (form.d == Format::F32)
+      warpgroupFloats(form, order, adds, factors.subspan(number, 1), accumulators);
+    else
+      warpgroupWords(form, order, adds, factors[number], accumulators);
+  }
 }
 
 } // namespace

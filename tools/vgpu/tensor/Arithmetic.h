@@ -5,6 +5,8 @@
 #include "tensor/Form.h"
 #include "tensor/Numerics.h"
 
+#include <span>
+
 namespace vgpu::tensor {
 
 /// A register of a warp: 32 words, one of each lane; 32 double words for f64.
@@ -13,6 +15,17 @@ using ConstRegister = const uint32_t *;
 
 /// The matrix of an operand. Columns of B lie as `placeOfColumn` says.
 enum class Side : uint8_t { A, B };
+
+/// Words from one k of B to the next. Were they a power of two, a few columns of many k
+/// would all want the same places of a cache.
+constexpr int strideOfB(int n) { return n % 64 ? n : n + 16; }
+
+/// Of a wgmma: a is k × 16 and b is k × strideOfB(n), as `spread` makes them; of b1, in
+/// words.
+struct Factors {
+  const uint32_t *a, *b;
+};
+constexpr int kMostFactors = 4;
 
 struct Arithmetic {
   /// mma.sync. The arrays hold the registers that `form` counts.
@@ -29,10 +42,10 @@ struct Arithmetic {
   void (*spreadAcross)(Side side, Format format, const uint32_t *words, const SumOrder &order,
                        int first, uint32_t *out, int stride);
 
-  /// The 16 rows of a warp in wgmma: accumulators += a × b, or = a × b. a is k ×
-  /// 16 and b is k × n, as `spread` makes them; of b1, in words.
+  /// The 16 rows of a warp in some wgmmas, one after the other: accumulators += a × b,
+  /// or at first = a × b. At most kMostFactors.
   void (*warpgroupRows)(const Form &form, const SumOrder &order, bool accumulates,
-                        const uint32_t *a, const uint32_t *b, const Register *accumulators);
+                        std::span<const Factors> factors, const Register *accumulators);
 };
 
 /// For the best instruction set that this processor has.

@@ -3,6 +3,7 @@
 // of a block of eight, and of C the columns 2 t and 2 t + 1 in two registers. Private to
 // the arithmetic.
 
+#include "tensor/Arithmetic.h"
 #include "tensor/Product.h"
 #include "tensor/Unpack.h"
 
@@ -160,10 +161,10 @@ inline void spreadToQuads(const float *a, int depth, WideFloats (*out)[2][kPiece
 
 struct RowProduct {
   const WideFloats (*a)[2][kPieces]; ///< of each step, as spreadToQuads makes them
-  const float *b;                    ///< depth × width; of each eight columns, even ones first
-  int width, depth;
-  bool accumulates;    ///< onto what is in d, and not onto zero
-  bool startsFromZero; ///< that is added last
+  std::span<const Factors> factors;  ///< b: of each eight columns, even ones first
+  int width, depth;                  ///< of each b, whose k are strideOfB(width) apart
+  bool accumulates;                  ///< onto what is in d, and not onto zero
+  bool startsFromZero;               ///< that is added last
   const Register *d;
 };
 
@@ -187,17 +188,19 @@ template <class Add, int tall, int wide>
     if (product.accumulates && !product.startsFromZero)
       load(sum, from);
   });
-  const float *b = product.b + 8 * firstWide;
-  for (int step = 0; step < product.depth; ++step, b += product.width)
-    for (int block = 0; block < wide; ++block)
-      for (int odd = 0; odd < 2; ++odd) {
-        WideFloats columns;
-        toEveryQuad(b + 8 * block + 4 * odd, columns);
-        for (int rows = 0; rows < tall; ++rows)
-          for (int piece = 0; piece < kPieces; ++piece)
-            Add::add(sums[block][rows][odd][piece], product.a[step][firstTall + rows][piece],
-                     columns);
-      }
+  const WideFloats(*a)[2][kPieces] = product.a;
+  for (const Factors &factors : product.factors) {
+    const float *b = reinterpret_cast<const float *>(factors.b) + 8 * firstWide;
+    for (int step = 0; step < product.depth; ++step, ++a, b += strideOfB(product.width))
+      for (int block = 0; block < wide; ++block)
+        for (int odd = 0; odd < 2; ++odd) {
+          WideFloats columns;
+          toEveryQuad(b + 8 * block + 4 * odd, columns);
+          for (int rows = 0; rows < tall; ++rows)
+            for (int piece = 0; piece < kPieces; ++piece)
+              Add::add(sums[block][rows][odd][piece], (*a)[firstTall + rows][piece], columns);
+        }
+  }
   eachSum([&](WideFloats &sum, uint32_t *to) __attribute__((always_inline)) {
     if (product.startsFromZero) {
       WideFloats accumulator{};

@@ -2,6 +2,7 @@
 // The inner loops: d += a × b, with each sum in the order of k. Private to the
 // arithmetic.
 
+#include "tensor/Arithmetic.h"
 #include "tensor/Vectors.h"
 
 #include <type_traits>
@@ -31,7 +32,7 @@ struct Truncated {
   }
 };
 
-/// `rows` × `vectors` sums in registers. d and b have `width` columns, a has `height`.
+/// `rows` × `vectors` sums in registers. d has `width` columns, a has `height`.
 template <class Add, class V, int rows, int vectors, class T>
 [[gnu::always_inline]] inline void tile(T *d, const T *a, const T *b, int width, int height,
                                         int depth) {
@@ -43,7 +44,7 @@ template <class Add, class V, int rows, int vectors, class T>
   for (int k = 0; k < depth; ++k) {
     V right[vectors];
     for (int vector = 0; vector < vectors; ++vector)
-      load(right[vector], b + k * width + vector * lanes);
+      load(right[vector], b + k * strideOfB(width) + vector * lanes);
     for (int row = 0; row < rows; ++row)
       for (int vector = 0; vector < vectors; ++vector)
         Add::add(sums[row][vector], a[k * height + row], right[vector]);
@@ -53,8 +54,8 @@ template <class Add, class V, int rows, int vectors, class T>
       store(d + row * width + vector * lanes, sums[row][vector]);
 }
 
-/// d (rows × width) += a (depth × rows) × b (depth × width); rows is 8 or 16,
-/// width a multiple of 8.
+/// d (rows × width) += a (depth × rows) × b (depth × width, as strideOfB says); rows is
+/// 8 or 16, width a multiple of 8.
 template <class Add, class T>
 void multiply(T *d, const T *a, const T *b, int rows, int width, int depth) {
   using Narrow = std::conditional_t<std::is_same_v<T, float>, Float8, Int8>;

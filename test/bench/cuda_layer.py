@@ -11,7 +11,7 @@ blocks fit a multiprocessor; bytes of DRAM and of L2 over the least, which is wh
 `Step.least` says, each operand once in whole sectors of 32 bytes; bank conflicts;
 and the roofline's time. A line that ends in MISS breaks a bound: spills, notes,
 roundings, conflicts in the main loop, or DRAM over 1.05 (decode) or 1.15 (prefill)
-of the least.
+of the least; then the exit status is 1.
 
 Up to 128 tokens are rows of a decode, which share 4096 keys, and then a prefill;
 more are a prefill. Heads are alike: a prefill of more has 8 query heads only, on as
@@ -26,6 +26,7 @@ import pathlib
 import random
 import re
 import subprocess
+import sys
 import time
 
 from counting import MACHINES, assemble, blocks_per_multiprocessor, progress, sectors
@@ -316,7 +317,7 @@ def main():
         print(name)
         report(options.folder, name, options.chip, list(map(int, options.tokens.split(","))), extremes)
         print(f"{name} took {time.monotonic() - start:.0f} s", flush=True)
-    extremes.report()
+    sys.exit(extremes.report())
 
 
 if __name__ == "__main__":

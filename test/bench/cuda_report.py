@@ -14,17 +14,18 @@ multiply-adds), with the figures in MACHINES. Experts are chosen at random, for 
 token alike.
 
 The least is each operand once, in whole sectors of 32 bytes: packed weights and
-scales of the active experts, unique tokens, slots, offsets, results. A product of
-more than --operations (f32: a tenth) is counted in part, since its blocks are
-alike: the first parts of the first matrices, in the order in which blocks run; the
-least is theirs, and times are scaled. That is shown by "%". Up to 128 tokens count
-as a decode.
+scales of the active experts, unique tokens, slots, offsets, results. Up to 128
+tokens count as a decode. Of a prefill the first experts are counted, as many as
+have --operations (f32: a tenth), since all are alike; the least is theirs, and
+times are scaled. That is shown by "%". A line that ends in MISS breaks a bound
+(quality.py), and then the exit status is 1.
 """
 import argparse
 import json
 import math
 import pathlib
 import random
+import sys
 
 from counting import (MACHINES, assemble, blocks_per_multiprocessor, count, progress,
                       sectors)
@@ -51,7 +52,7 @@ class Work:
         self.offsets = [sum(counts[:g]) for g in range(groups + 1)]
         self.rows = tokens * top_k
         self.x_rows = tokens if spec["gated"] or not spec["top_k"] else self.rows
-        self.parts = self.parts_within(operations)
+        self.counted = self.groups_with(operations)
 
     def rows_of(self, group):
         return self.offsets[group + 1] - self.offsets[group]
@@ -59,49 +60,40 @@ class Work:
     def tiles_of(self, group):
         return -(-self.rows_of(group) // self.spec["tokens"])
 
-    def parts_within(self, operations):
-        """Of each matrix: how many of its parts are counted, in the order of the blocks."""
-        result = []
-        for group in range(self.spec["groups"]):
-            each = 2 * self.rows_of(group) * self.spec["n"] * self.spec["k"] / self.spec["parts"]
-            fitting = min(operations / each, self.spec["parts"]) if each else 0
-            # There is one at least.
-            result.append(max(int(fitting), 1 if each and not any(result) else 0))
-            operations -= result[-1] * each
-            if fitting < self.spec["parts"] and each:
-                operations = 0
-        return result
+    def groups_with(self, operations):
+        """How many of the first groups have so many operations."""
+        rows = operations / (2 * self.spec["n"] * self.spec["k"])
+        return next((group for group, before in enumerate(self.offsets) if before >= rows),
+                    self.spec["groups"])
 
     def share(self):
         """The part of all operations that is counted."""
-        done = sum(parts * self.rows_of(group) for group, parts in enumerate(self.parts))
-        return done / (self.spec["parts"] * self.rows)
+        return self.offsets[self.counted] / self.rows
 
     def least_bytes(self):
         spec = self.spec
         bits = {"bf16": 16, "f32": 32}.get(spec["operands"]) or int(spec["operands"][3:])
         scales = 0 if spec["operands"] in ("bf16", "f32") else spec["n"] * spec["blocks"] * 2
         element = 4 if spec["operands"] == "f32" else 2
-        touched = [group for group, parts in enumerate(self.parts) if parts]
-        rows = [row for group in touched for row in range(*self.offsets[group:group + 2])]
-        x_rows = len({self.slots[row] // spec["top_k"] for row in rows}) if spec["gated"] else len(rows)
+        rows = self.offsets[self.counted]
+        x_rows = len({slot // spec["top_k"] for slot in self.slots[:rows]}) if spec["gated"] else rows
         operands = [x_rows * spec["k"] * element]
         if spec["gated"]:
-            operands.append(len(rows) * 4)
+            operands.append(rows * 4)
         if spec["top_k"]:
             operands.append((spec["groups"] + 1) * 4)
-        for group in touched:
-            share = self.parts[group] / spec["parts"]
-            operands += [share * spec["n"] * spec["k"] * bits / 8, share * scales,
-                         share * self.rows_of(group) * spec["columns"] * element]
-        return sectors(*(int(size) for size in operands))
+        for group in range(self.counted):
+            if self.rows_of(group):
+                operands += [spec["n"] * spec["k"] * bits // 8, scales,
+                             self.rows_of(group) * spec["columns"] * element]
+        return sectors(*operands)
 
     def operations(self):
         return 2 * self.rows * self.spec["n"] * self.spec["k"]
 
     def tiles(self):
-        """Those of the counted parts."""
-        return sum(parts * self.tiles_of(group) for group, parts in enumerate(self.parts))
+        """Those of the counted groups."""
+        return self.spec["parts"] * sum(map(self.tiles_of, range(self.counted)))
 
     def arguments(self, memory):
         spec = self.spec
@@ -175,8 +167,8 @@ def main():
                         "their name")
     parser.add_argument("--operands", default="bf16,int8,int4,f32")
     parser.add_argument("--tokens", default="1,16,128", help="1024 and 4096 take minutes")
-    parser.add_argument("--operations", type=float, default=4e10, help="of which a launch is counted "
-                        "in part; inf counts all")
+    parser.add_argument("--operations", type=float, default=1.3e11, help="of a launch that are counted "
+                        "at least; inf counts all")
     options = parser.parse_args()
     kernels = json.loads((options.folder / "kernels.json").read_text())
     chip = kernels["chip"]
@@ -200,7 +192,7 @@ def main():
             work = Work(sizes[size], tokens, most if tokens > MOST_OF_DECODE else math.inf)
             progress(f"{name}, {tokens} tokens")
             report(name, work, work.count(options.folder, chip), assembled, chip, extremes)
-    extremes.report()
+    sys.exit(extremes.report())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ tokens are rows of a decode.
 import argparse
 import pathlib
 import random
+import sys
 
 from counting import assemble, count, progress, sectors
 from quality import Extremes, unrounded, verdict
@@ -163,7 +164,7 @@ def main():
         for tokens in map(int, options.tokens.split(",")):
             for launch in launches(shape, tokens):
                 report(launch, tokens, path, options.chip, assembled, plain, extremes)
-    extremes.report()
+    sys.exit(extremes.report())
 
 
 if __name__ == "__main__":

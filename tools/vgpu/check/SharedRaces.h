@@ -140,7 +140,7 @@ private:
   };
 
   /// The times of the newest accesses to some memory.
-  static constexpr uint32_t kPageBytes = 128;
+  static constexpr uint32_t kPageBytes = 256;
   using Pages = std::vector<Time>;
 
   static bool anySince(Time time, const Pages &pages, uint32_t begin, uint32_t end) {

@@ -92,8 +92,8 @@ Step copy(Warp &warp, const Instruction &instruction, LaneMask lanes) {
     checkUnread(warp, instruction, lanes & ~reads);
   if (reads) {
     readSources(warp, instruction, copy, reads);
-    for (uint64_t from : copy.from) // it is copied later
-      __builtin_prefetch(reinterpret_cast<const uint8_t *>(from));
+    for (uint64_t from : copy.from) // it is copied later: not to the nearest cache
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(from), 0, 2);
   }
   copy.lanes = lanes;
   asynchronyOf(warp).issue(warp, copy);

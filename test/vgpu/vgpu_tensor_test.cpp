@@ -89,6 +89,44 @@ TEST_F(Gemm80, IsRight) {
     }
 }
 
+// The upper lanes' wait is not for what the lower ones have copied again since theirs.
+TEST_F(Tensor, LanesWaitForTheirOwnCopies) {
+  CUfunction function = kernel(loadText(R"(.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry waits(.param .u64 data)
+{
+  .reg .pred %p;
+  .reg .b32 %r<5>;
+  .reg .b64 %rd<4>;
+  .shared .align 16 .b8 tile[512];
+  mov.u32 %r1, %tid.x;
+  shl.b32 %r2, %r1, 4;
+  mov.u32 %r3, tile;
+  add.u32 %r3, %r3, %r2;
+  ld.param.u64 %rd1, [data];
+  cvt.u64.u32 %rd2, %r2;
+  add.u64 %rd3, %rd1, %rd2;
+  setp.lt.u32 %p, %r1, 16;
+  cp.async.cg.shared.global [%r3], [%rd3], 16;
+  @%p cp.async.wait_all;
+  @%p cp.async.cg.shared.global [%r3], [%rd3], 16;
+  @!%p cp.async.wait_all;
+  @%p ld.shared.u32 %r4, [%r3];
+  cp.async.wait_all;
+  ret;
+}
+)"),
+                               "waits");
+  Buffer<uint32_t> data(128);
+  GPU_CHECK(cuMemsetD8_v2(data.address, 1, 512));
+  launch(function, {1}, {32}, 0, data.address);
+  cuCtxSynchronize();
+  std::string findings = takeFindings();
+  EXPECT_NE(findings.find("reads bytes that an asynchronous copy still writes"), std::string::npos)
+      << findings;
+}
+
 // With one group more in flight than the pipeline has, data is read too early.
 TEST_F(Gemm80, LooseWaitIsFound) {
   expectFound(changed(textOf("gemm_sm80"), "cp.async.wait_group 1", "cp.async.wait_group 2"),

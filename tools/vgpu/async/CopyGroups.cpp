@@ -10,6 +10,7 @@ AsyncCopy &CopyGroups::issue() {
   AsyncCopy &copy = *copies.emplace_back(std::move(idle.back()));
   idle.pop_back();
   copy.lanes = 0;
+  copy.endsInParts = false;
   copy.flight = 0;
   copy.ranges.clear();
   copy.commits = commits.size();

@@ -15,6 +15,7 @@ namespace vgpu {
 struct AsyncCopy {
   LaneMask lanes = 0; ///< that have not been executed yet
   const Instruction *instruction = nullptr;
+  bool endsInParts = false;                     ///< since not all lanes wait at once
   uint64_t flight = 0;                          ///< names the bytes it will write,
   std::vector<SharedRange> ranges;              ///< which are these, if they are apart
   uint32_t bytes = 0;                           ///< of each lane

@@ -112,13 +112,13 @@ void Asynchrony::move(const AsyncCopy &copy, LaneMask lanes) {
 
 void Asynchrony::execute(Warp &warp, AsyncCopy &copy, LaneMask lanes) {
   move(copy, lanes);
+  copy.endsInParts |= copy.lanes != 0; // others are still to come
+  for (LaneMask rest = copy.endsInParts ? lanes : 0; rest; rest &= rest - 1) {
+    uint32_t to = copy.to[std::countr_zero(rest)];
+    flights.endPart(copy.flight, {to, to + copy.bytes});
+  }
   if (!copy.lanes)
     flights.end(copy.flight);
-  else // others are still to come
-    for (LaneMask rest = lanes; rest; rest &= rest - 1) {
-      uint32_t to = copy.to[std::countr_zero(rest)];
-      flights.endWrite({to, to + copy.bytes});
-    }
   // From here on it is as if the threads themselves had stored it.
   if (isUsualStore(warp, copy, lanes))
     return;

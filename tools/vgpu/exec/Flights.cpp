@@ -224,7 +224,12 @@ uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
   return lastFlight();
 }
 
-void Flights::endWrite(SharedRange range) { setMarks(range, kWritten); }
+void Flights::endPart(uint64_t flight, SharedRange range) {
+  Flight &parted = at(flight);
+  parted.ranges = {}; // what has ended may be another's by the time all has
+  parted.units = nullptr;
+  setMarks(range, kWritten);
+}
 
 void Flights::end(uint64_t flight) {
   Flight &done = at(flight);

@@ -36,8 +36,8 @@ public:
   /// As above, for a write of a unit of 16 bytes by each lane. 0, with nothing done, where
   /// there is more to look at.
   uint64_t beginUnits(const Warp &warp, const Units &units);
-  /// Some bytes of what is written are done.
-  void endWrite(SharedRange range);
+  /// Some bytes of what is written are done; the others will be, one part after the other.
+  void endPart(uint64_t flight, SharedRange range);
   /// The whole operation is done.
   void end(uint64_t flight);
 

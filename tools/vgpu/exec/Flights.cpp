@@ -23,8 +23,10 @@ uint8_t foldMarks(const UnitMarks &marks) {
 } // namespace
 
 Flights::Flights(Block &block, bool tracksProxies)
-    : block(block), tracksProxies(tracksProxies), pageReads(block.sharedEnd / kPageBytes + 1, 0),
-      usablePages(pageReads.size(), false),
+    : block(block), tracksProxies(tracksProxies),
+      inFlight{PageCounts(block.sharedEnd / kPageBytes + 1),
+               PageCounts(block.sharedEnd / kPageBytes + 1)},
+      usablePages(block.sharedEnd / kPageBytes + 1, false),
       writers(tracksProxies ? block.sharedEnd / kUnit + 1 : 0), loaders(writers.units.size()),
       fences(block.launch.warpsPerBlock() * kWarpSize) {}
 
@@ -52,11 +54,18 @@ inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   return flags;
 }
 
-bool Flights::areInPagesRead(uint64_t begin, uint64_t end) const {
+bool Flights::PageCounts::areAny(uint64_t begin, uint64_t end) const {
   for (uint64_t page = begin / kPageBytes; page * kPageBytes < end; ++page)
-    if (pageReads[page])
+    if (pages[page])
       return true;
   return false;
+}
+
+void Flights::PageCounts::add(Ranges hulls, int change) {
+  total += static_cast<uint32_t>(change);
+  for (SharedRange hull : hulls)
+    for (uint32_t page = hull.begin / kPageBytes; page * kPageBytes < hull.end; ++page)
+      pages[page] = static_cast<uint16_t>(pages[page] + change);
 }
 
 /// The first of ascending ranges that the range overlaps, or null.
@@ -66,10 +75,11 @@ static const SharedRange *overlapping(std::span<const SharedRange> ranges, Share
   return found != ranges.end() && found->begin < range.end ? &*found : nullptr;
 }
 
-bool Flights::isRead(SharedRange range) const {
-  return mayBeRead(range.begin, range.end) &&
+/// Whether an operation whose pages are counted accesses some of the range.
+bool Flights::isCounted(Direction direction, SharedRange range) const {
+  return countsOf(direction).mayBeIn(range.begin, range.end) &&
          std::any_of(flights.begin(), flights.end(), [&](const Flight &flight) {
-           return flight.direction == Direction::Reads && !flight.isDone &&
+           return flight.direction == direction && !flight.isDone && !flight.hulls.empty() &&
                   overlapping(flight.ranges, range);
          });
 }
@@ -115,7 +125,10 @@ inline Flights::Busy Flights::whyBusy(Direction direction, SharedRange range) co
   uint8_t flags = flagsOf(range.begin, range.end - range.begin);
   if (flags & kForbidden) [[unlikely]]
     return flags & kBarrier ? Busy::Barrier : Busy::Written;
-  return direction == Direction::Writes && isRead(range) ? Busy::Read : Busy::No;
+  if (isCounted(Direction::Writes, range))
+    return Busy::Written;
+  return direction == Direction::Writes && isCounted(Direction::Reads, range) ? Busy::Read
+                                                                              : Busy::No;
 }
 
 void Flights::reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
@@ -144,8 +157,7 @@ inline Flights::Flight &Flights::add(const Warp &warp, int lane, Direction direc
 
 uint64_t Flights::beginWrites(const Warp &warp, int lane, Ranges ranges) {
   for (SharedRange range : ranges) {
-    if (Busy busy = whyBusy(Direction::Writes, range); busy != Busy::No) [[unlikely]]
-      reportBusy(warp, lane, Direction::Writes, range, busy);
+    checkFree(warp, lane, Direction::Writes, range);
     setMarks(range, kArriving | kWritten); // one by one: an operation may write bytes twice
     forgetUsable(range);
   }
@@ -153,7 +165,7 @@ uint64_t Flights::beginWrites(const Warp &warp, int lane, Ranges ranges) {
   return lastFlight();
 }
 
-/// Whether all of it is written, and nothing forbidden.
+/// Whether all of it is written, and nothing forbidden, as far as marks say.
 bool Flights::isPageUsable(uint32_t page) {
   if (usablePages[page])
     return true;
@@ -170,26 +182,22 @@ bool Flights::isUsable(SharedRange hull) {
   return true;
 }
 
-void Flights::checkRead(const Warp &warp, int lane, SharedRange range) const {
-  if (Busy busy = whyBusy(Direction::Reads, range); busy != Busy::No)
-    reportBusy(warp, lane, Direction::Reads, range, busy);
-  if (!(block.sharedMarks[range.begin] & kWritten))
+void Flights::checkFree(const Warp &warp, int lane, Direction direction, SharedRange range) const {
+  if (Busy busy = whyBusy(direction, range); busy != Busy::No) [[unlikely]]
+    reportBusy(warp, lane, direction, range, busy);
+  if (direction == Direction::Reads && !(block.sharedMarks[range.begin] & kWritten)) [[unlikely]]
     report(warp, lane, FindingKind::Uninitialized,
            "an asynchronous operation reads shared memory that nobody has written", range.begin);
 }
 
-void Flights::countReads(Ranges hulls, int change) {
-  readsInFlight += static_cast<uint32_t>(change);
-  for (SharedRange hull : hulls)
-    for (uint32_t page = hull.begin / kPageBytes; page * kPageBytes < hull.end; ++page)
-      pageReads[page] = static_cast<uint16_t>(pageReads[page] + change);
-}
-
 uint64_t Flights::beginReads(const Warp &warp, int lane, Ranges ranges, Ranges hulls) {
-  if (!std::all_of(hulls.begin(), hulls.end(), [&](SharedRange hull) { return isUsable(hull); }))
+  auto isFree = [&](SharedRange hull) {
+    return isUsable(hull) && !countsOf(Direction::Writes).mayBeIn(hull.begin, hull.end);
+  };
+  if (!std::all_of(hulls.begin(), hulls.end(), isFree))
     for (SharedRange range : ranges)
-      checkRead(warp, lane, range);
-  countReads(hulls, 1);
+      checkFree(warp, lane, Direction::Reads, range);
+  countsOf(Direction::Reads).add(hulls, 1);
   Flight &flight = add(warp, lane, Direction::Reads);
   flight.ranges = ranges;
   flight.hulls = hulls;
@@ -197,13 +205,14 @@ uint64_t Flights::beginReads(const Warp &warp, int lane, Ranges ranges, Ranges h
 }
 
 uint64_t Flights::begin(const Warp &warp, int lane, Direction direction, SharedRange range) {
-  uint64_t number = direction == Direction::Writes
-                        ? beginWrites(warp, lane, {&range, 1})
-                        : beginReads(warp, lane, {&range, 1}, {&range, 1});
-  Flight &flight = flights.back();
+  checkFree(warp, lane, direction, range);
+  if (direction == Direction::Writes && !isUsable(range))
+    setMarks(range, kWritten);
+  Flight &flight = add(warp, lane, direction);
   flight.own = range;
   flight.ranges = flight.hulls = {&flight.own, 1};
-  return number;
+  countsOf(direction).add(flight.hulls, 1);
+  return lastFlight();
 }
 
 uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
@@ -216,7 +225,8 @@ uint64_t Flights::beginUnits(const Warp &warp, const Units &units) {
     ascend &= unit >= end;
     end = unit + kUnit;
   }
-  if (!ascend || foldMarks(all) & kForbidden || mayBeRead(units.front(), end)) [[unlikely]]
+  if (!ascend || foldMarks(all) & kForbidden || mayMeet(AccessKind::Store, units.front(), end))
+      [[unlikely]]
     return 0;
   setMarks(units, kArriving | kWritten);
   forgetUsable({units.front(), end});
@@ -233,8 +243,8 @@ void Flights::endPart(uint64_t flight, SharedRange range) {
 
 void Flights::end(uint64_t flight) {
   Flight &done = at(flight);
-  if (done.direction == Direction::Reads)
-    countReads(done.hulls, -1);
+  if (!done.hulls.empty())
+    countsOf(done.direction).add(done.hulls, -1);
   else
     for (SharedRange range : done.ranges)
       setMarks(range, kWritten);

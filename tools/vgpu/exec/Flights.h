@@ -2,9 +2,9 @@
 // Shared memory that asynchronous operations are writing or reading, and what
 // the asynchronous proxy may see of it.
 //
-// Bytes that are written have marks (SharedMark), which are set when an operation is
-// issued and taken away when something waits for it. Of what is read, which may be much
-// and in many pieces, pages are counted: who writes to such a page looks closer.
+// Bytes that cp.async writes have marks (SharedMark), which are set when it is issued and
+// taken away when something waits for it. Of bulk copies and wgmma, which take much at
+// once, pages are counted: who accesses such a page looks closer.
 
 #include "check/Finding.h"
 #include "exec/Block.h"
@@ -43,9 +43,11 @@ public:
 
   /// Marks of bytes that an ordinary access must not touch.
   static constexpr uint8_t kForbidden = kArriving | kBarrier;
-  /// Whether an operation may be reading some of [begin, end), which must not be written.
-  bool mayBeRead(uint64_t begin, uint64_t end) const {
-    return readsInFlight && areInPagesRead(begin, end);
+  /// Whether there may be an operation that an access to some of [begin, end) does not go
+  /// with, apart from what the marks say.
+  bool mayMeet(AccessKind kind, uint64_t begin, uint64_t end) const {
+    return countsOf(Direction::Writes).mayBeIn(begin, end) ||
+           (kind != AccessKind::Load && countsOf(Direction::Reads).mayBeIn(begin, end));
   }
   /// Reports an ordinary access to bytes that are in flight, or to an mbarrier.
   void check(const Warp &warp, AccessKind kind, LaneMask lanes, const uint64_t *addresses,
@@ -80,8 +82,8 @@ private:
   static constexpr uint32_t kUnit = 16, kPageUnits = 64, kPageBytes = kUnit * kPageUnits;
   struct Flight {
     Direction direction;
-    Ranges ranges, hulls;
-    SharedRange own{}; ///< where it is the only one
+    Ranges ranges, hulls; ///< without hulls, marks say where it is
+    SharedRange own{};    ///< where it is the only one
     const Instruction *instruction;
     uint32_t warp;
     int lane;
@@ -102,6 +104,16 @@ private:
     RecycledVector<uint8_t> pages;
   };
 
+  /// Operations of one direction, by the pages that their hulls touch.
+  struct PageCounts {
+    explicit PageCounts(uint32_t pages) : pages(pages, 0) {}
+    bool mayBeIn(uint64_t begin, uint64_t end) const { return total && areAny(begin, end); }
+    bool areAny(uint64_t begin, uint64_t end) const;
+    void add(Ranges hulls, int change);
+
+    std::vector<uint16_t> pages;
+    uint32_t total = 0;
+  };
   /// Why bytes must not be touched.
   enum class Busy : uint8_t { No, Barrier, Written, Read };
 
@@ -110,14 +122,17 @@ private:
   void setMarks(SharedRange range, uint8_t mark);
   void setMarks(const Units &units, uint8_t mark);
   uint8_t flagsOf(uint64_t address, uint32_t bytes) const;
-  bool areInPagesRead(uint64_t begin, uint64_t end) const;
-  bool isRead(SharedRange range) const;
+  PageCounts &countsOf(Direction direction) { return inFlight[static_cast<int>(direction)]; }
+  const PageCounts &countsOf(Direction direction) const {
+    return inFlight[static_cast<int>(direction)];
+  }
+  bool isCounted(Direction direction, SharedRange range) const;
   bool isUsable(SharedRange hull);
   bool isPageUsable(uint32_t page);
   void forgetUsable(SharedRange range);
-  void countReads(Ranges hulls, int change);
   Busy whyBusy(Direction direction, SharedRange range) const;
-  void checkRead(const Warp &warp, int lane, SharedRange range) const;
+  /// Reports what does not go with an operation that begins.
+  void checkFree(const Warp &warp, int lane, Direction direction, SharedRange range) const;
   void reportBusy(const Warp &warp, int lane, Direction direction, SharedRange range,
                   Busy busy) const;
   std::string describe(SharedRange range) const;
@@ -134,9 +149,8 @@ private:
 
   std::deque<Flight> flights; ///< by number; the first is not done
   uint64_t firstFlight = 1;
-  std::vector<uint16_t> pageReads; ///< in flight, of each page
-  uint32_t readsInFlight = 0;
-  std::vector<uint8_t> usablePages; ///< that are known to be written, with nothing forbidden
+  PageCounts inFlight[2];           ///< by direction
+  std::vector<uint8_t> usablePages; ///< whose marks are known to be kWritten, and nothing else
   Accessors writers, loaders;
   std::vector<uint32_t> fences; ///< the time of each thread's last fence
   uint32_t time = 1;

@@ -108,7 +108,7 @@ void checkGlobal(Warp &warp, const BulkCopy &copy) {
       continue;
     checkWritten(warp, copy.lane, piece, region);
     for (uint32_t byte = 0; byte < piece.bytes; byte += 64) // it is copied later
-      __builtin_prefetch(reinterpret_cast<const uint8_t *>(piece.global) + byte);
+      __builtin_prefetch(reinterpret_cast<const uint8_t *>(piece.global) + byte, 0, 2);
   }
   if (Observer *observer = warp.block.machine.observer)
     observer->bulkAccess(warp, copy.lane, kind, copy.pieces);

@@ -95,8 +95,7 @@ inline void accessShared(Warp &warp, const Instruction &instruction, LaneMask la
   Marks marks = marksOf(block, accessed, lanes, bytes);
   if (block.asynchrony) [[unlikely]] {
     Flights &flights = block.asynchrony->flights;
-    if (marks.hasAny(Flights::kForbidden) ||
-        (kind != AccessKind::Load && flights.mayBeRead(extent.low, extent.high + bytes)))
+    if (marks.hasAny(Flights::kForbidden) || flights.mayMeet(kind, extent.low, extent.high + bytes))
       flights.check(warp, kind, lanes, accessed.addresses, bytes);
     flights.remember(warp, kind, lanes, accessed.addresses, bytes, accessed.groupsIfAny());
   }

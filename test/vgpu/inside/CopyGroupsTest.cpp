@@ -72,7 +72,8 @@ TEST_F(CopyGroupsTest, AgreeWithCountersOfLanes) {
   };
   std::mt19937 random(1);
   auto someLanes = [&] {
-    auto lanes = static_cast<LaneMask>(random() | random());
+    auto lanes = static_cast<LaneMask>(random());
+    lanes |= static_cast<LaneMask>(random());
     return random() % 2 ? kAllLanes : lanes;
   };
   std::vector<Copy> copies;

@@ -218,18 +218,19 @@ void WarpgroupEngine::execute(Warp &warp, std::span<Operation> operations) {
     return;
   while (!operations.empty()) {
     const Operation &first = operations.front();
-    Factors chain[kMostFactors];
-    size_t count = 0;
-    do
-      chain[count] = factorsOf(warp, operations[count]);
-    while (++count < std::min<size_t>(operations.size(), kMostFactors) &&
-           operations[count].continues(first));
+    std::span<Operation> chain = operations.first(1);
+    while (chain.size() < std::min<size_t>(operations.size(), kMostFactors) &&
+           operations[chain.size()].continues(first))
+      chain = operations.first(chain.size() + 1);
+    Factors factors[kMostFactors];
+    std::transform(chain.begin(), chain.end(), factors,
+                   [&](const Operation &operation) { return factorsOf(warp, operation); });
     uint32_t *accumulators[kMostAccumulators];
     for (uint32_t number = 0; number < first.accumulators(); ++number)
       accumulators[number] = warp.lanes<uint32_t>(first.instruction->list[number]);
     arithmetic().warpgroupRows(first.plan->form, first.plan->order, first.accumulates,
-                               {chain, count}, accumulators);
-    operations = operations.subspan(count);
+                               {factors, chain.size()}, accumulators);
+    operations = operations.subspan(chain.size());
   }
 }
 

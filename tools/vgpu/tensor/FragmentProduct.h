@@ -36,6 +36,7 @@ template <int first> struct ToQuads {
 template <class Words>
 [[gnu::always_inline]] inline void canonicalize(Words &words) { // the machine has one NaN
   auto floats = (typename SameLanes<Words>::Floats)words;
+  // NOLINTNEXTLINE(misc-redundant-expression): a NaN is not what it is
   words = floats == floats ? words : Words{} + 0x7fffffff;
 }
 

@@ -15,7 +15,7 @@ struct BlockRaces;
 /// What is known of a byte of shared memory, as bits.
 enum SharedMark : uint8_t {
   kWritten = 1,
-  kArriving = 2, ///< an asynchronous operation writes it
+  kArriving = 2, ///< a cp.async writes it
   kBarrier = 4,  ///< it belongs to an mbarrier
 };
 

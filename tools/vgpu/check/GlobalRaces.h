@@ -31,7 +31,11 @@ public:
   GlobalRegion &regionOf(size_t instruction, uint64_t address) {
     return regions.of(instruction, address);
   }
-  void lookForWritten(GlobalRegion &region) const { regions.lookForWritten(region); }
+  /// More may have been written of it since.
+  void lookForWritten(GlobalRegion &region) const {
+    if (region.writtenEnd != region.end) [[unlikely]]
+      regions.lookForWritten(region);
+  }
 
   /// Remembers the access, after reporting conflicts.
   void access(const LaneAccess &access, const Context &context);

@@ -54,13 +54,6 @@ inline uint8_t Flights::flagsOf(uint64_t address, uint32_t bytes) const {
   return flags;
 }
 
-bool Flights::PageCounts::areAny(uint64_t begin, uint64_t end) const {
-  for (uint64_t page = begin / kPageBytes; page * kPageBytes < end; ++page)
-    if (pages[page])
-      return true;
-  return false;
-}
-
 void Flights::PageCounts::add(Ranges hulls, int change) {
   total += static_cast<uint32_t>(change);
   for (SharedRange hull : hulls)
@@ -68,11 +61,11 @@ void Flights::PageCounts::add(Ranges hulls, int change) {
       pages[page] = static_cast<uint16_t>(pages[page] + change);
 }
 
-/// The first of ascending ranges that the range overlaps, or null.
-static const SharedRange *overlapping(std::span<const SharedRange> ranges, SharedRange range) {
+/// Whether one of ascending ranges has something of the range.
+static bool overlap(std::span<const SharedRange> ranges, SharedRange range) {
   auto found = std::partition_point(ranges.begin(), ranges.end(),
                                     [&](SharedRange other) { return other.end <= range.begin; });
-  return found != ranges.end() && found->begin < range.end ? &*found : nullptr;
+  return found != ranges.end() && found->begin < range.end;
 }
 
 /// Whether an operation whose pages are counted accesses some of the range.
@@ -80,7 +73,7 @@ bool Flights::isCounted(Direction direction, SharedRange range) const {
   return countsOf(direction).mayBeIn(range.begin, range.end) &&
          std::any_of(flights.begin(), flights.end(), [&](const Flight &flight) {
            return flight.direction == direction && !flight.isDone && !flight.hulls.empty() &&
-                  overlapping(flight.ranges, range);
+                  overlap(flight.ranges, range);
          });
 }
 
@@ -293,13 +286,6 @@ void Flights::fence(const Warp &warp, LaneMask lanes) {
   ++time;
   for (LaneMask rest = lanes; rest; rest &= rest - 1)
     fences[warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(rest))] = time;
-}
-
-bool Flights::Accessors::mayHaveAny(SharedRange range) const {
-  for (uint32_t page = range.begin / kPageBytes; page * kPageBytes < range.end; ++page)
-    if (pages[page])
-      return true;
-  return false;
 }
 
 /// Reports the first of them without a fence. What was looked at is settled.

@@ -94,10 +94,16 @@ private:
   struct Accessor {
     uint32_t time = 0, thread = 0;
   };
+  template <class Pages> static bool isAnySet(const Pages &pages, uint64_t begin, uint64_t end) {
+    for (uint64_t page = begin / kPageBytes; page * kPageBytes < end; ++page)
+      if (pages[page])
+        return true;
+    return false;
+  }
   /// The last ones of each unit, and whether a page of units may have any.
   struct Accessors {
     explicit Accessors(uint32_t units) : units(units), pages(units / kPageUnits + 1, 0) {}
-    bool mayHaveAny(SharedRange range) const;
+    bool mayHaveAny(SharedRange range) const { return isAnySet(pages, range.begin, range.end); }
     void forgetPages(SharedRange range);
 
     RecycledVector<Accessor> units;
@@ -107,8 +113,9 @@ private:
   /// Operations of one direction, by the pages that their hulls touch.
   struct PageCounts {
     explicit PageCounts(uint32_t pages) : pages(pages, 0) {}
-    bool mayBeIn(uint64_t begin, uint64_t end) const { return total && areAny(begin, end); }
-    bool areAny(uint64_t begin, uint64_t end) const;
+    bool mayBeIn(uint64_t begin, uint64_t end) const {
+      return total && isAnySet(pages, begin, end);
+    }
     void add(Ranges hulls, int change);
 
     std::vector<uint16_t> pages;

@@ -79,8 +79,7 @@ void checkWritten(Warp &warp, int lane, const BulkPiece &piece, GlobalRegion *&r
     return;
   if (warp.block.races) {
     region = &regionOf(warp, *warp.current(), piece.global);
-    if (region->writtenEnd != region->end)
-      warp.block.races->global.lookForWritten(*region);
+    warp.block.races->global.lookForWritten(*region);
     if (end <= region->writtenEnd)
       return;
   }

@@ -137,6 +137,33 @@ inline bool isWeakGlobal(const Warp &warp, const MemoryForm &form, LaneMask lane
          isGlobal && !form.isAddress32;
 }
 
+/// The sums of bases and offset are addresses of `each` bytes, aligned to them, in what is
+/// known to be written of the region: false if not. Calls visit(lane, sums) for lanes by
+/// eight.
+template <class Visit>
+[[gnu::always_inline]] inline bool addressesInside(const uint64_t *bases, uint64_t offset,
+                                                   const GlobalRegion &region, uint32_t each,
+                                                   uint64_t *addresses, Visit visit) {
+  if (region.writtenEnd - region.begin < each)
+    return false;
+  uint64_t begin = region.begin, last = region.writtenEnd - each - begin;
+  Words8 outside{}, any{};
+#pragma clang loop unroll(full)
+  for (int lane = 0; lane < kWarpSize; lane += 8) {
+    Words8 sums;
+    sumsOf(bases + lane, offset, sums);
+    std::memcpy(addresses + lane, &sums, sizeof sums);
+    Words8 from = sums - begin;
+    outside |= from | (last - from); // the highest bit says so
+    any |= sums;
+    visit(lane, sums);
+  }
+  uint64_t isOutside = 0, all = 0;
+  for (int lane = 0; lane < 8; ++lane)
+    isOutside |= outside[lane], all |= any[lane];
+  return !(isOutside >> 63 || all & (each - 1));
+}
+
 /// A weak load by all lanes from anywhere in one allocation, which is written, and not
 /// since the block's start: logs it and gives the addresses, those of operand `number`.
 /// False if there is more to look at.
@@ -156,31 +183,23 @@ inline bool isWeakGlobal(const Warp &warp, const MemoryForm &form, LaneMask lane
   uint32_t each = form.bytes();
   if (!races.canLog(region, each, context.clocks))
     return false;
-  if (region.writtenEnd != region.end) [[unlikely]]
-    races.lookForWritten(region);
-  if (region.writtenEnd - region.begin < each)
-    return false;
-  uint64_t begin = region.begin, base = region.base(), last = region.writtenEnd - each - begin;
+  races.lookForWritten(region);
+  uint64_t base = region.base();
   int log = std::countr_zero(each);
   uint32_t *places = races.placesToLog(region);
-  Words8 outside{}, any{}, differences{};
-#pragma clang loop unroll(full)
-  for (int lane = 0; lane < kWarpSize; lane += 8) {
-    Words8 sums;
-    sumsOf(bases + lane, offset, sums);
-    std::memcpy(addresses + lane, &sums, sizeof sums);
-    Words8 from = sums - begin;
-    outside |= from | (last - from); // the highest bit says so
-    any |= sums;
-    differences |= sums ^ first;
-    Narrow8 some = __builtin_convertvector((sums - base) >> log, Narrow8);
-    std::memcpy(places + lane, &some, sizeof some);
-  }
-  uint64_t isOutside = 0, all = 0, isApart = 0;
-  for (int lane = 0; lane < 8; ++lane)
-    isOutside |= outside[lane], all |= any[lane], isApart |= differences[lane];
-  if (isOutside >> 63 || all & (each - 1))
+  Words8 differences{};
+  bool areInside =
+      addressesInside(bases, offset, region, each, addresses,
+                      [&](int lane, const Words8 &sums) __attribute__((always_inline)) {
+                        differences |= sums ^ first;
+                        Narrow8 some = __builtin_convertvector((sums - base) >> log, Narrow8);
+                        std::memcpy(places + lane, &some, sizeof some);
+                      });
+  if (!areInside)
     return false;
+  uint64_t isApart = 0;
+  for (int lane = 0; lane < 8; ++lane)
+    isApart |= differences[lane];
   races.logLoad(region, each, kAllLanes, isApart ? kAllLanes : 0, context);
   return true;
 }
@@ -197,25 +216,9 @@ inline bool isWeakGlobal(const Warp &warp, const MemoryForm &form, LaneMask lane
   auto offset = static_cast<uint64_t>(instruction.immediate);
   GlobalRegion &region = regionOf(warp, instruction, bases[0] + offset);
   uint32_t each = form.bytes();
-  if (region.writtenEnd != region.end) [[unlikely]]
-    warp.block.races->global.lookForWritten(region);
-  if (region.isReadOnly || region.writtenEnd - region.begin < each)
-    return false;
-  uint64_t begin = region.begin, last = region.writtenEnd - each - begin;
-  Words8 outside{}, any{};
-#pragma clang loop unroll(full)
-  for (int lane = 0; lane < kWarpSize; lane += 8) {
-    Words8 sums;
-    sumsOf(bases + lane, offset, sums);
-    std::memcpy(addresses + lane, &sums, sizeof sums);
-    Words8 from = sums - begin;
-    outside |= from | (last - from); // the highest bit says so
-    any |= sums;
-  }
-  uint64_t isOutside = 0, all = 0;
-  for (int lane = 0; lane < 8; ++lane)
-    isOutside |= outside[lane], all |= any[lane];
-  if (isOutside >> 63 || all & (each - 1))
+  warp.block.races->global.lookForWritten(region);
+  if (region.isReadOnly ||
+      !addressesInside(bases, offset, region, each, addresses, [](int, const Words8 &) {}))
     return false;
   LaneMask goOn =
       maskOf([=](int lane) { return addresses[lane] - addresses[std::max(lane - 1, 0)] == each; });
